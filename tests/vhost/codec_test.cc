@@ -208,7 +208,8 @@ TEST(DecodeConfigReplyTest, OtherLengthsAreRefused) {
 TEST(DecodeConfigReplyTest, CutAtEveryByte) {
   const std::vector<uint8_t> message = Load("config_gap");
   for (size_t bytes = 0; bytes <= 2056; ++bytes) {
-    const std::vector<uint8_t> cut(message.begin() + kHeaderBytes, message.begin() + kHeaderBytes + bytes);
+    const auto payload = PayloadOf(message).first(bytes);
+    const std::vector<uint8_t> cut(payload.begin(), payload.end());
     const auto reply = DecodeShmemConfigReply(cut);
     ASSERT_EQ(reply.ok(), bytes >= 8 && bytes % 8 == 0) << bytes;
     if (!reply.ok()) continue;
@@ -305,7 +306,7 @@ TEST(TornInputTest, EveryPrefixIsACleanError) {
   for (const std::string& name : golden::Names()) {
     const std::vector<uint8_t> message = Load(name);
     for (size_t bytes = 0; bytes < message.size(); ++bytes) {
-      const std::vector<uint8_t> torn(message.begin(), message.begin() + bytes);
+      const std::vector<uint8_t> torn(message.begin(), message.begin() + static_cast<ptrdiff_t>(bytes));
       ASSERT_EQ(DecodeHeader(torn).ok(), bytes >= kHeaderBytes) << name << " cut at " << bytes;
       ASSERT_EQ(DecodeU64("torn", torn).ok(), bytes == 8) << name << " cut at " << bytes;
       ASSERT_EQ(DecodeMMap(torn).ok(), bytes == 40) << name << " cut at " << bytes;
