@@ -44,6 +44,7 @@ std::string SubjectText(const Cause& cause, std::string_view name) {
 std::string MismatchText(const Cause& cause) {
   switch (cause.aspect) {
     case WireAspect::kRequestId:
+      if (cause.expected == 0) return "nothing was asked";
       return absl::StrCat("expected request id ", cause.expected, ", got ", cause.got);
     case WireAspect::kFlags:
       return absl::StrCat("expected flags 0x", absl::Hex(cause.expected), ", got 0x", absl::Hex(cause.got));
@@ -84,8 +85,9 @@ std::string TooLargeText(const Cause& cause, std::string_view name) {
 }
 
 std::string OlderBitText(const Cause& cause) {
-  return absl::StrCat("the back-end does not offer protocol feature SHMEM (bit 22), but bit ", cause.got,
-                      ", which stood for SHMEM in an earlier draft");
+  return absl::StrCat("the back-end does not offer protocol feature SHMEM (bit 22), but ",
+                      cause.got == 0 ? "a bit" : absl::StrCat("bit ", cause.got),
+                      " that stood for it in an earlier draft");
 }
 
 }  // namespace
