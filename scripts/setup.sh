@@ -3,10 +3,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-die() {
-  echo "setup: $*" >&2
-  exit 1
-}
+. scripts/lib.sh
 
 listed() {
   local group
@@ -27,20 +24,6 @@ missing() {
   done
 }
 
-as_root() {
-  if ((EUID == 0)); then
-    "$@"
-  elif type -P sudo >/dev/null; then
-    sudo "$@"
-  else
-    die "root is needed to run: $*"
-  fi
-}
-
-apt() {
-  as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=300 "$@"
-}
-
 main() {
   local entries packages
   entries=$(listed "$@")
@@ -50,7 +33,7 @@ main() {
   echo "setup: installing ${packages//$'\n'/ }"
   apt update
   # shellcheck disable=SC2086 # one word a package
-  apt install --yes --no-install-recommends $packages </dev/null >/dev/null
+  apt install --yes --no-install-recommends $packages >/dev/null
 }
 
 main "$@"
