@@ -3,7 +3,8 @@
 # With a terminal it then stays until Ctrl-C, else it ends.
 # usage: demo.sh BIN_DIR
 set -euo pipefail
-. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+. scripts/lib.sh
 
 [[ $# == 1 ]] || die "usage: demo.sh BIN_DIR"
 BIN=$1
@@ -11,11 +12,20 @@ DIR=$(mktemp -d "${TMPDIR:-/tmp}/shmemd-demo.XXXXXX")
 DEADLINE_SECONDS=20
 pids=()
 
+# Asks the programs to end, and kills what has not ended after 5 s.
+end_programs() {
+  local killer
+  kill "${pids[@]}" 2>/dev/null || true
+  (sleep 5 && kill -KILL "${pids[@]}") >/dev/null 2>&1 &
+  killer=$!
+  wait "${pids[@]}" || true
+  kill "$killer" 2>/dev/null || true
+}
+
 finish() {
   local status=$?
   trap - EXIT INT TERM
-  ((${#pids[@]} == 0)) || kill "${pids[@]}" 2>/dev/null || true
-  wait
+  ((${#pids[@]} == 0)) || end_programs
   rm -rf "$DIR"
   exit "$status"
 }

@@ -1,0 +1,72 @@
+#!/usr/bin/env bash
+# Builds the image of the Dockerfile without a container engine: a Debian 12 base by debootstrap, buildah with chroot
+# isolation. Then starts the programs of the image. Needs root; everything is kept in build/image.
+# usage: image.sh [--base-only]
+#   MIRROR=URL    where debootstrap gets Debian from (default: where this machine's apt gets it)
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+. scripts/lib.sh
+
+WORK=$PWD/build/image
+BASE=localhost/debian-bookworm
+IMAGE=localhost/shmemd:0.1.0
+container=
+
+buildah() {
+  command buildah --root "$WORK/storage" --runroot "$WORK/run" "$@"
+}
+
+# This machine's sources of Debian 12, security updates among them, as lines of a sources.list.
+debian_sources() {
+  apt-get indextargets --format "deb \$(REPO_URI) \$(CODENAME) \$(COMPONENT)" 'Created-By: Packages' 'Origin: Debian' |
+    grep -E ' bookworm(-updates|-security)? main$' | sort -u
+}
+
+# A minimal Debian 12, made once.
+make_base() {
+  local root=$WORK/base sources
+  ! buildah images --quiet "$BASE" >/dev/null 2>&1 || return 0
+  sources=$(debian_sources) || die "apt knows no source of Debian 12; run apt-get update"
+  MIRROR=${MIRROR:-$(awk '$3 == "bookworm" {print $2; exit}' <<<"$sources")}
+  rm -rf "$root"
+  mkdir -p "$root"
+  echo "image: debootstrap of a minimal Debian 12"
+  debootstrap --variant=minbase --include=ca-certificates bookworm "$root" "$MIRROR" >"$WORK/debootstrap.log" 2>&1 ||
+    die "debootstrap failed, see build/image/debootstrap.log"
+  echo "$sources" >"$root/etc/apt/sources.list"
+  rm -rf "$root"/var/cache/apt/archives/*.deb "$root"/var/lib/apt/lists/*
+  container=$(buildah from scratch)
+  buildah add --quiet "$container" "$root" / >/dev/null
+  buildah config --cmd /bin/bash "$container"
+  buildah commit --quiet --rm "$container" "$BASE" >/dev/null
+  container=
+  rm -rf "$root"
+}
+
+build_image() {
+  buildah build --isolation chroot --layers --build-arg "BASE_IMAGE=$BASE" --tag "$IMAGE" .
+}
+
+# Starts the pod of deploy/k8s/base from the image's own files, as its own user.
+try_image() {
+  local root program
+  container=$(buildah from "$IMAGE")
+  for program in shmemd shmemctl shmem-demo-backend; do
+    buildah run --isolation chroot "$container" -- "/usr/bin/$program" --version
+  done
+  root=$(buildah mount "$container")
+  scripts/tools.sh kubernetes-validate
+  build/tools/venv/bin/python3 -B scripts/start_pod.py deploy/k8s/base --image-root "$root"
+}
+
+finish() {
+  [[ -z $container ]] || buildah rm "$container" >/dev/null
+}
+
+((EUID == 0)) || die "root is needed"
+mkdir -p "$WORK"
+trap finish EXIT
+make_base
+[[ ${1:-} != --base-only ]] || exit 0
+build_image
+try_image
