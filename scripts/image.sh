@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Builds the image of the Dockerfile without a container engine: a Debian 12 base by debootstrap, buildah with chroot
 # isolation. Then starts the programs of the image. Needs root; everything is kept in build/image.
-# usage: image.sh [--base-only]
+# usage: image.sh                   build the image and try it
+#        image.sh fresh COMMAND...  run a command in a clone of HEAD on the bare base
 #   MIRROR=URL    where debootstrap gets Debian from (default: where this machine's apt gets it)
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -59,6 +60,14 @@ try_image() {
   build/tools/venv/bin/python3 -B scripts/start_pod.py deploy/k8s/base --image-root "$root"
 }
 
+# A command in a fresh clone of the last commit, on a machine where nothing is installed.
+run_fresh() {
+  rm -rf "$WORK/clone"
+  git clone --quiet . "$WORK/clone"
+  container=$(buildah from "$BASE")
+  buildah run --isolation chroot --env CI=true --volume "$WORK/clone:/src" --workingdir /src "$container" -- "$@" </dev/null
+}
+
 finish() {
   [[ -z $container ]] || buildah rm "$container" >/dev/null
 }
@@ -67,6 +76,10 @@ finish() {
 mkdir -p "$WORK"
 trap finish EXIT
 make_base
-[[ ${1:-} != --base-only ]] || exit 0
-build_image
-try_image
+if [[ ${1:-} == fresh ]]; then
+  shift
+  run_fresh "$@"
+else
+  build_image
+  try_image
+fi
