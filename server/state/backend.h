@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "server/state/backend_spec.h"
 #include "server/state/event.h"
@@ -75,7 +76,8 @@ class Backend {
   void RestoreStatus(const BackendStatus& status);
   void RestoreRegion(const RegionStatus& status);
   void RestoreMapping(const Mapping& mapping);
-  void RestoreFinding(const Finding& finding);
+  // Replaces all findings.
+  void RestoreFindings(const std::vector<Finding>& findings);
 
  private:
   BackingPool pool_;
