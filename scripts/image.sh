@@ -60,12 +60,18 @@ try_image() {
   build/tools/venv/bin/python3 -B scripts/start_pod.py deploy/k8s/base --image-root "$root"
 }
 
-# A command in a fresh clone of the last commit, on a machine where nothing is installed.
+# A command in a fresh clone of the last commit, on a machine where nothing is installed. It trusts the certificate
+# authorities that this machine trusts, a company's proxy among them.
 run_fresh() {
+  local trusted=/etc/ssl/host.crt variable options=(--isolation chroot --workingdir /src --env CI=true)
+  for variable in SSL_CERT_FILE NODE_EXTRA_CA_CERTS PIP_CERT CARGO_HTTP_CAINFO; do
+    options+=(--env "$variable=$trusted")
+  done
   rm -rf "$WORK/clone"
   git clone --quiet . "$WORK/clone"
   container=$(buildah from "$BASE")
-  buildah run --isolation chroot --env CI=true --volume "$WORK/clone:/src" --workingdir /src "$container" -- "$@" </dev/null
+  buildah run "${options[@]}" --volume "$WORK/clone:/src" --volume /etc/ssl/certs/ca-certificates.crt:$trusted:ro \
+    "$container" -- "$@" </dev/null
 }
 
 finish() {
