@@ -17,6 +17,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 TIDY = "clang-tidy-14"
+# The compile commands are GCC's; clang adds the check of who holds which lock.
+EXTRA = ("--extra-arg=-Wno-unknown-warning-option", "--extra-arg=-Wthread-safety")
 ROOT = Path.cwd()
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"), "shmemd", "tidy")
 
@@ -58,7 +60,7 @@ def commands(build):
 
 def fingerprint(source, command, files, version):
     digest = hashlib.sha256()
-    parts = [version, Path(".clang-tidy").read_text(), command.replace(str(ROOT), "")]
+    parts = [version, *EXTRA, Path(".clang-tidy").read_text(), command.replace(str(ROOT), "")]
     for name in sorted(files | {source}):
         parts += [name, Path(name).read_text(errors="replace")]
     for part in parts:
@@ -67,8 +69,8 @@ def fingerprint(source, command, files, version):
 
 
 def run_tidy(build, source):
-    return subprocess.run([TIDY, "-p", build, "--quiet", "--extra-arg=-Wno-unknown-warning-option", source],
-                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.run([TIDY, "-p", build, "--quiet", *EXTRA, source], stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def check(build, source, stamp):
