@@ -217,8 +217,9 @@ void Backend::RestoreMapping(const Mapping& mapping) {
   Named(mapping.shmid, mapping.request_time_ns).table.Insert(mapping);
 }
 
-void Backend::RestoreFinding(const Finding& finding) {
-  findings_.insert_or_assign(FindingKey{finding.shmid, finding.code}, finding);
+void Backend::RestoreFindings(const std::vector<Finding>& findings) {
+  findings_.clear();
+  for (const Finding& finding : findings) findings_.emplace(FindingKey{finding.shmid, finding.code}, finding);
 }
 
 }  // namespace shmemd::state
