@@ -1,4 +1,4 @@
-"""A vhost-user front-end in the shortest form: handshake, GET_SHMEM_CONFIG, answers to map and unmap requests.
+"""A vhost-user front-end in the shortest form: handshake, GET_SHMEM_CONFIG, answers to maps and unmaps.
 
 Written from the protocol alone and independent of server/: it tells a fault of the rust-vmm back-end from one
 of shmemd.
