@@ -400,7 +400,7 @@ def succeeded(result: subprocess.CompletedProcess) -> str:
 
 
 def json_answer(result: subprocess.CompletedProcess) -> dict:
-    """grpcurl takes JSON names from the descriptors that reflection sends, else it prints the original ones."""
+    """grpcurl takes JSON names from the descriptors of reflection, or else prints the original ones."""
     text = succeeded(result)
     original_names = sorted(set(re.findall(r'"([a-z]+_[a-z_]+)":', text)))
     expect("field names for which reflection has no json_name", original_names, [])
