@@ -109,8 +109,7 @@ bool Channel::Send(const Bytes& bytes, const std::vector<int>& fds, size_t piece
   for (size_t done = 0; socket_ && done < bytes.size();) {
     const size_t rest = bytes.size() - done;
     const size_t piece = piece_bytes == 0 ? rest : std::min(piece_bytes, rest);
-    const auto sent =
-        SendSome(bytes.data() + done, piece, done == 0 ? fds : std::vector<int>{}, deadline);
+    const auto sent = SendSome(bytes.data() + done, piece, done == 0 ? fds : std::vector<int>{}, deadline);
     if (!sent) {
       Close(std::string("cannot send: ") + std::strerror(errno));
       return false;

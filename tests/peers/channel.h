@@ -1,5 +1,6 @@
-// One connected vhost-user socket, cut into messages. Owned by a session, used by its thread alone. Never blocks on
-// receiving; sending waits for room up to a deadline. A peer that closes, or breaks the framing, is `closed()`.
+// One connected vhost-user socket, cut into messages. Owned by a session, used by its thread alone. Never
+// blocks on receiving; sending waits for room up to a deadline. A peer that closes, or breaks the framing, is
+// `closed()`.
 #pragma once
 
 #include <chrono>
@@ -26,8 +27,9 @@ class Channel {
   // The next whole message, or nothing yet, or nothing any more (then is_open() is false).
   std::optional<Message> TryReceive();
 
-  // Sends `bytes` with `fds` on the first byte (the caller keeps them). A `piece_bytes` above 0 tears the message: the
-  // receiver sees one piece a millisecond. False, and closed, when the peer is gone or has not read for 5 s.
+  // Sends `bytes` with `fds` on the first byte (the caller keeps them). A `piece_bytes` above 0 tears the
+  // message: the receiver sees one piece a millisecond. False, and closed, when the peer is gone or has not
+  // read for 5 s.
   bool Send(const Bytes& bytes, const std::vector<int>& fds = {}, size_t piece_bytes = 0);
 
   void Close(std::string reason);

@@ -8,7 +8,8 @@
 
 namespace shmemd::peers {
 
-// Header and payload, for Answer::kReply and kHalfThenClose (the caller cuts); 64 bytes that mean nothing for kGarbage.
+// Header and payload, for Answer::kReply and kHalfThenClose (the caller cuts); 64 bytes that mean nothing for
+// kGarbage.
 Bytes EncodeConfigReply(const ConfigReply& reply, const Regions& regions);
 
 }  // namespace shmemd::peers

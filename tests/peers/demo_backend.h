@@ -1,5 +1,5 @@
-// A vhost-user back-end that follows a script: listens on a Unix socket, serves one front-end after the other. Used on
-// one thread; the caller's stop_fd ends it from any other.
+// A vhost-user back-end that follows a script: listens on a Unix socket, serves one front-end after the
+// other. Used on one thread; the caller's stop_fd ends it from any other.
 #pragma once
 
 #include <sys/types.h>

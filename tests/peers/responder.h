@@ -1,5 +1,5 @@
-// What a demo back-end answers on the main channel: a message in, a response out, no sockets. One per connection, used
-// by its session's thread. It keeps what was negotiated.
+// What a demo back-end answers on the main channel: a message in, a response out, no sockets. One per
+// connection, used by its session's thread. It keeps what was negotiated.
 #pragma once
 
 #include <chrono>

@@ -1,6 +1,6 @@
-// What a demo back-end is and does, as plain values: its regions, what it offers, how it answers GET_SHMEM_CONFIG, and
-// the steps it runs on the back-end channel. Tests build one by hand or take DefaultScript(); the program reads one
-// from YAML (script_reader.h).
+// What a demo back-end is and does, as plain values: its regions, what it offers, how it answers
+// GET_SHMEM_CONFIG, and the steps it runs on the back-end channel. Tests build one by hand or take
+// DefaultScript(); the program reads one from YAML (script_reader.h).
 #pragma once
 
 #include <chrono>
@@ -36,8 +36,8 @@ struct ShmemRequest {
   // Default: the script's backing, large enough for fd_offset + len.
   std::optional<BackingKind> backing;
   std::optional<uint64_t> file_size_bytes;
-  std::string file;         // a name: requests with the same one share one file; empty: a file of its own
-  size_t fd_count = 1;      // an UNMAP has 0 unless told otherwise
+  std::string file;           // a name: requests with the same one share one file; empty: a file of its own
+  size_t fd_count = 1;        // an UNMAP has 0 unless told otherwise
   uint32_t header_flags = 0;  // added to those of the request
   std::optional<uint32_t> header_size;
   std::optional<uint32_t> payload_bytes;  // default 40
@@ -129,7 +129,8 @@ struct Script {
   bool operator==(const Script&) const = default;
 };
 
-// Regions 0 (64 MiB), 2 (16 MiB) and 5 (4 MiB), live mappings in each, and one that keeps changing, without end.
+// Regions 0 (64 MiB), 2 (16 MiB) and 5 (4 MiB), live mappings in each, and one that keeps changing, without
+// end.
 Script DefaultScript();
 
 // One connection's offer of GET_PROTOCOL_FEATURES.

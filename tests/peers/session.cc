@@ -46,33 +46,38 @@ void Session::Run() {
     } else if (!is_script_done) {
       is_script_done = true;
       if (runner.RunAll(script_->steps)) transcript_->Add("script done");
-    } else if (auto posted = posted_->Take()) {
-      posted->answer.set_value(runner.Run(posted->step));
     } else {
+      RunPosted(runner);
       runner.DropStrayAnswers();
-      Pump(std::nullopt);
+      Pump(std::nullopt, /*with_posted=*/true);
     }
   }
   transcript_->Add("front-end disconnected: " + (is_stopped_ ? "stopped" : main_.close_reason()));
 }
 
-bool Session::Pump(std::optional<Clock::time_point> deadline) {
+void Session::Pump(std::optional<Clock::time_point> deadline, bool with_posted) {
   int timeout_ms = -1;
   if (deadline) {
     const auto rest = std::chrono::ceil<std::chrono::milliseconds>(*deadline - Clock::now());
     timeout_ms = static_cast<int>(std::clamp<int64_t>(rest.count(), 0, 60000));
   }
-  const bool wants_posted = !deadline && IsReadyForSteps();
   std::array<pollfd, 4> waits = {{{stop_fd_, POLLIN, 0},
                                   {main_.fd(), POLLIN, 0},
                                   {answers_.size() < kMaxAnswers ? backend_.fd() : -1, POLLIN, 0},
-                                  {wants_posted ? posted_->fd() : -1, POLLIN, 0}}};
+                                  {with_posted ? posted_->fd() : -1, POLLIN, 0}}};
   ::poll(waits.data(), waits.size(), timeout_ms);
   if (waits[0].revents != 0) is_stopped_ = true;
-  if (is_stopped_) return false;
+  if (is_stopped_) return;
   if (waits[1].revents != 0) ServeMain();
   if (waits[2].revents != 0 && backend_.is_open()) ReceiveAnswers();
-  return !IsOver();
+}
+
+void Session::RunPosted(StepRunner& runner) {
+  while (!IsOver() && IsReadyForSteps()) {
+    auto posted = posted_->Take();
+    if (!posted) return;
+    posted->answer.set_value(runner.Run(posted->step));
+  }
 }
 
 void Session::ReceiveAnswers() {

@@ -1,5 +1,6 @@
-// One connection of a front-end, from accept to its end: answers the main channel and runs the script's steps on the
-// back-end channel, all on the caller's thread. While a step waits, the main channel goes on being answered.
+// One connection of a front-end, from accept to its end: answers the main channel and runs the script's steps
+// on the back-end channel, all on the caller's thread. While a step waits, the main channel goes on being
+// answered.
 #pragma once
 
 #include <chrono>
@@ -16,10 +17,12 @@
 
 namespace shmemd::peers {
 
+class StepRunner;
+
 class Session {
  public:
-  // All but `main_socket` outlive the session. When `stop_fd` becomes readable, the session ends. Steps posted to
-  // `posted` run after those of the script.
+  // All but `main_socket` outlive the session. When `stop_fd` becomes readable, the session ends. Steps
+  // posted to `posted` run after those of the script.
   Session(Fd main_socket, const Script* script, int stop_fd, StepQueue* posted, Transcript* transcript);
 
   // Returns when the front-end has gone, a step has closed the connection, or stop_fd is readable.
@@ -29,8 +32,9 @@ class Session {
   using Clock = std::chrono::steady_clock;
   friend class StepRunner;
 
-  // Waits until something has happened, and handles it. False when the session is over.
-  bool Pump(std::optional<Clock::time_point> deadline);
+  // Waits until something has happened, and handles it; `with_posted` also until a step was posted.
+  void Pump(std::optional<Clock::time_point> deadline, bool with_posted = false);
+  void RunPosted(StepRunner& runner);
   bool IsOver() const { return is_stopped_ || !main_.is_open(); }
   bool IsReadyForSteps() const;
   void ServeMain();

@@ -1,4 +1,5 @@
-// The bytes of a SHMEM_MAP or SHMEM_UNMAP, right or wrong as the script wants it, and its line in the transcript.
+// The bytes of a SHMEM_MAP or SHMEM_UNMAP, right or wrong as the script wants it, and its line in the
+// transcript.
 #pragma once
 
 #include <string>

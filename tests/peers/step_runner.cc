@@ -69,7 +69,10 @@ StepAnswer StepRunner::Run(const Step& step) {
 
 void StepRunner::Wait(std::chrono::milliseconds duration) {
   const auto end = Session::Clock::now() + duration;
-  while (CanGoOn() && Session::Clock::now() < end) session_->Pump(end);
+  while (CanGoOn() && Session::Clock::now() < end) {
+    session_->Pump(end, /*with_posted=*/true);
+    session_->RunPosted(*this);
+  }
 }
 
 void StepRunner::Repeat(const Step& step) {
@@ -135,10 +138,10 @@ StepAnswer StepRunner::AwaitAck(uint32_t request_id) {
   const bool is_sound = ack.request == request_id && ack.flags == kReplyFlags &&
                         ack.payload.size() == sizeof(uint64_t) && ack.fds.empty();
   if (is_sound) return Get<uint64_t>(ack.payload, 0);
-  session_->transcript_->AddUnexpected("answer id " + std::to_string(ack.request) + " flags " + Hex(ack.flags) +
-                                       " with " + std::to_string(ack.payload.size()) + " bytes and " +
-                                       std::to_string(ack.fds.size()) + " fds, expected the ack of id " +
-                                       std::to_string(request_id));
+  session_->transcript_->AddUnexpected("answer id " + std::to_string(ack.request) + " flags " +
+                                       Hex(ack.flags) + " with " + std::to_string(ack.payload.size()) +
+                                       " bytes and " + std::to_string(ack.fds.size()) +
+                                       " fds, expected the ack of id " + std::to_string(request_id));
   return std::nullopt;
 }
 

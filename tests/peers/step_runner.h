@@ -1,5 +1,5 @@
-// Runs steps on a session's back-end channel. Lives as long as the session, so that files shared by name and those
-// behind live mappings are kept; used by the session's thread.
+// Runs steps on a session's back-end channel. Lives as long as the session, so that files shared by name and
+// those behind live mappings are kept; used by the session's thread.
 #pragma once
 
 #include <cstdint>

@@ -12,7 +12,8 @@ namespace shmemd::peers {
 // 0x1f.
 std::string Hex(uint64_t value);
 
-// Decimal or 0x, with KiB, MiB, GiB, TiB or nothing behind it. Nothing when it is no number or above 2^64 - 1.
+// Decimal or 0x, with KiB, MiB, GiB, TiB or nothing behind it. Nothing when it is no number or above 2^64
+// - 1.
 std::optional<uint64_t> ParseBytes(std::string_view text);
 
 // A number with ms, s or m.

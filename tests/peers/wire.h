@@ -1,5 +1,5 @@
-// The vhost-user bytes that a back-end needs, written down once more from the specification: the header, the ids and
-// the payloads of GET_SHMEM_CONFIG, SHMEM_MAP and SHMEM_UNMAP. Byte order is the machine's own.
+// The vhost-user bytes that a back-end needs, written down once more from the specification: the header, the
+// ids and the payloads of GET_SHMEM_CONFIG, SHMEM_MAP and SHMEM_UNMAP. Byte order is the machine's own.
 #pragma once
 
 #include <cstddef>
