@@ -66,6 +66,10 @@ void BackendChannel::Start(bool reply_ack) {
   watch_ = *watch;
 }
 
+void BackendChannel::NoteIdle() {
+  if (!map_seen_) Raise(FindingCode::kDeviceNotStarted, {});
+}
+
 void BackendChannel::OnSocketReady() {
   for (int i = 0; i < kMessagesPerTurn; ++i) {
     // Whoever does not take its answers is not asked for more.
@@ -131,6 +135,7 @@ void BackendChannel::OnMap(const MessageChannel::Received& received) {
   const absl::StatusOr<state::MapRequest> request =
       session::ReadMap(received.message, facts, received.fds.size(), reply_ack_);
   if (!request.ok()) return OnMalformed(received.message.header, received.message.payload.size());
+  map_seen_ = true;
   Publish(state::MapRequested{*request});
 
   const state::Backend& model = *publisher_.Find(backend_);

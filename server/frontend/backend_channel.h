@@ -36,6 +36,8 @@ class BackendChannel {
 
   // Reads what waits, and from here on what comes.
   void Start(bool reply_ack);
+  // Raises DEVICE_NOT_STARTED if no SHMEM_MAP came so far. The model closes it with the first mapping.
+  void NoteIdle();
 
  private:
   void OnSocketReady();
@@ -60,6 +62,7 @@ class BackendChannel {
   Observer& observer_;
   bool reply_ack_ = false;
   bool ended_ = false;
+  bool map_seen_ = false;
   net::EventLoop::WatchId watch_ = net::EventLoop::kNoWatch;
   std::optional<net::EventLoop::TimerId> retry_timer_;
 };

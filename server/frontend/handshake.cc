@@ -56,7 +56,7 @@ bool Handshake::acked(ProtocolFeature feature) const { return Has(outcome_.featu
 
 Handshake::Action Handshake::Advance() {
   if (outcome_.result != Result::kPending) return {};
-  if (awaited_) return {.step = Step::kAwait, .message_id = Id(*awaited_)};
+  if (awaited_) return {.step = Step::kAwait, .message_id = Id(*awaited_), .bytes = {}};
   switch (phase_) {
     case Phase::kGetFeatures:
       return Request(FrontendRequest::kGetFeatures, true, Phase::kGetProtocolFeatures);

@@ -120,17 +120,6 @@ void AddRegions(const ShmemConfigReply& reply, const std::optional<PreviousConfi
   }
 }
 
-state::ShmemConfig AsSent(const ShmemConfigReply& reply, const ConfigContext& context) {
-  return {.reported_num_regions = reply.num_regions,
-          .nonzero_size_count = static_cast<uint16_t>(reply.nonzero_sizes()),
-          .highest_shmid = HighestShmid(reply),
-          .reply_payload_bytes = reply.payload_bytes,
-          .meaning = MeaningOf(reply),
-          .source = context.source,
-          .padding_nonzero = reply.padding != 0,
-          .observe_time_ns = context.now_ns};
-}
-
 bool Contains(const std::vector<FindingRaised>& findings, const FindingRaised& wanted) {
   return std::any_of(findings.begin(), findings.end(), [&](const FindingRaised& finding) {
     return finding.code == wanted.code && finding.shmid == wanted.shmid;
@@ -153,6 +142,17 @@ state::Exposed ExposedByVmm(const ShmemConfigReply& reply, uint8_t shmid) {
   uint32_t before = 0;
   for (uint32_t i = 0; i < shmid; ++i) before += reply.sizes[i] != 0 ? 1 : 0;
   return before < reply.num_regions ? state::Exposed::kYes : state::Exposed::kNo;
+}
+
+state::ShmemConfig AsSent(const ShmemConfigReply& reply, state::ConfigSource source, int64_t now_ns) {
+  return {.reported_num_regions = reply.num_regions,
+          .nonzero_size_count = static_cast<uint16_t>(reply.nonzero_sizes()),
+          .highest_shmid = HighestShmid(reply),
+          .reply_payload_bytes = reply.payload_bytes,
+          .meaning = MeaningOf(reply),
+          .source = source,
+          .padding_nonzero = reply.padding != 0,
+          .observe_time_ns = now_ns};
 }
 
 std::vector<FindingRaised> ConfigFindings(const ShmemConfigReply& reply, uint64_t page_size) {
@@ -178,7 +178,7 @@ std::vector<state::EventBody> ReadConfig(const ShmemConfigReply& reply, const st
                                          const ConfigContext& context) {
   std::vector<state::EventBody> events;
   AddRegions(reply, previous, events);
-  events.emplace_back(state::ConfigSeen{AsSent(reply, context)});
+  events.emplace_back(state::ConfigSeen{AsSent(reply, context.source, context.now_ns)});
 
   const std::vector<FindingRaised> findings = ConfigFindings(reply, context.page_size);
   if (previous && previous->same_connection) {

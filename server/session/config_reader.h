@@ -33,6 +33,9 @@ state::NumRegionsMeaning MeaningOf(const vhost::ShmemConfigReply& reply);
 // QEMU refuses the device for num_regions above 256 (kUnknown).
 state::Exposed ExposedByVmm(const vhost::ShmemConfigReply& reply, uint8_t shmid);
 
+// The answer as it was sent, for people. `now_ns` is wall clock.
+state::ShmemConfig AsSent(const vhost::ShmemConfigReply& reply, state::ConfigSource source, int64_t now_ns);
+
 // The findings that the answer alone is reason for.
 std::vector<state::FindingRaised> ConfigFindings(const vhost::ShmemConfigReply& reply, uint64_t page_size);
 
