@@ -21,7 +21,7 @@ constexpr Range BytesOf(PayloadKind kind) {
       return {sizeof(VringAddress), sizeof(VringAddress)};
     case PayloadKind::kMemoryTable:
       return {sizeof(MemoryTableHeader),
-              sizeof(MemoryTableHeader) + kMaxMemoryRegions * uint32_t{sizeof(XenMemoryRegion)}};
+              sizeof(MemoryTableHeader) + kMaxMemoryRegions * sizeof(XenMemoryRegion)};
     case PayloadKind::kSingleMemoryRegion:
       return {sizeof(SingleMemoryRegion), sizeof(SingleMemoryRegion) + kXenExtraBytes};
     case PayloadKind::kLog:
@@ -41,8 +41,7 @@ constexpr Range BytesOf(PayloadKind kind) {
     case PayloadKind::kMMap:
       return {sizeof(MMapPayload), sizeof(MMapPayload)};
     case PayloadKind::kLegacyRegions:
-      return {sizeof(LegacyRegionsHeader),
-              sizeof(LegacyRegionsHeader) + kMaxRegions * uint32_t{sizeof(LegacyRegion)}};
+      return {sizeof(LegacyRegionsHeader), sizeof(LegacyRegionsHeader) + kMaxRegions * sizeof(LegacyRegion)};
     case PayloadKind::kLegacyMap:
       return {sizeof(LegacyMap), sizeof(LegacyMap)};
     case PayloadKind::kLegacyUnmap:
@@ -71,12 +70,12 @@ constexpr Part kU64 = Carries(PayloadKind::kU64);
 
 constexpr MessageInfo Main(FrontendRequest id, std::string_view name, Part request, ReplyKind kind,
                            Part reply, std::string_view source) {
-  return {Id(id), Channel::kMain, name, request, kind, reply, source};
+  return {Id(id), Channel::kMain, kind, name, request, reply, source};
 }
 
 constexpr MessageInfo Back(BackendRequest id, std::string_view name, Part request, ReplyKind kind,
                            std::string_view source) {
-  return {Id(id), Channel::kBackend, name, request, kind, kU64, source};
+  return {Id(id), Channel::kBackend, kind, name, request, kU64, source};
 }
 
 using F = FrontendRequest;
@@ -136,7 +135,8 @@ constexpr MessageInfo kMainMessages[] = {
     Main(F::kGetMaxMemSlots, "GET_MAX_MEM_SLOTS", kNothing, R::kOwn, kU64, kSpec),
     Main(F::kAddMemReg, "ADD_MEM_REG", Carries(P::kSingleMemoryRegion, kOneFd), R::kOwnIfPostcopy,
          Carries(P::kSingleMemoryRegion), "spec; postcopy: QEMU vhost_user_add_remove_regions"),
-    Main(F::kRemMemReg, "REM_MEM_REG", Carries(P::kSingleMemoryRegion), R::kAck, kU64, kSpec),
+    Main(F::kRemMemReg, "REM_MEM_REG", Carries(P::kSingleMemoryRegion, kMaybeFd), R::kAck, kU64,
+         "spec: no fd, but one that comes has to be closed"),
     Main(F::kSetStatus, "SET_STATUS", kU64, R::kAck, kU64, kSpec),
     Main(F::kGetStatus, "GET_STATUS", kNothing, R::kOwn, kU64, kSpec),
     Main(F::kGetSharedObject, "GET_SHARED_OBJECT", CarriesFrom(0, P::kSharedObject), R::kOwn,

@@ -60,16 +60,18 @@ struct Part {
   PayloadKind kind = PayloadKind::kNone;
   Range payload_bytes;  // what known peers send, not only what the spec says
   Range fds;
+
+  bool operator==(const Part&) const = default;
 };
 
 struct MessageInfo {
   uint32_t id = 0;
   Channel channel =
       Channel::kMain;  // kMain: sent by the front-end, answered by the back-end; kBackend: the reverse
+  ReplyKind reply_kind = ReplyKind::kAck;
   std::string_view name;
   Part request;
-  ReplyKind reply_kind = ReplyKind::kAck;
-  Part reply;  // for kAck and kAlwaysAck: the u64
+  Part reply;  // the reply of its own if it has one; an ack is a u64 without fds whatever stands here
   std::string_view source;
 };
 
