@@ -48,8 +48,8 @@ BackendTotals Backend::Totals() const {
     if (!region.listed()) continue;
     const RegionTotals& of_region = region.table.totals();
     ++totals.region_count;
-    if (region.status.reported)
-      totals.size_bytes = SaturatingAdd(totals.size_bytes, region.status.size_bytes);
+    const uint64_t size_bytes = region.status.reported ? region.status.size_bytes : 0;
+    totals.size_bytes = SaturatingAdd(totals.size_bytes, size_bytes);
     totals.mapping_count += of_region.mapping_count;
     totals.mapped_bytes = SaturatingAdd(totals.mapped_bytes, of_region.mapped_bytes);
     totals.stale_bytes = SaturatingAdd(totals.stale_bytes, of_region.stale_bytes);
@@ -202,10 +202,7 @@ bool Backend::AnyRegionHas(uint16_t oddity) const {
                      [oddity](const auto& entry) { return (entry.second.table.oddities() & oddity) != 0; });
 }
 
-void Backend::RestoreStatus(const BackendStatus& status) {
-  status_ = status;
-  findings_.clear();
-}
+void Backend::RestoreStatus(const BackendStatus& status) { status_ = status; }
 
 void Backend::RestoreRegion(const RegionStatus& status) {
   Region& region = Named(status.shmid, status.update_time_ns);
@@ -219,7 +216,7 @@ void Backend::RestoreMapping(const Mapping& mapping) {
 
 void Backend::RestoreFindings(const std::vector<Finding>& findings) {
   findings_.clear();
-  for (const Finding& finding : findings) findings_.emplace(FindingKey{finding.shmid, finding.code}, finding);
+  for (const Finding& finding : findings) findings_[{finding.shmid, finding.code}] = finding;
 }
 
 }  // namespace shmemd::state

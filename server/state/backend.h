@@ -75,13 +75,11 @@ class Backend {
   bool up() const;
 
   // For a replica that catches up: absolute values instead of events. Applying the same slice twice changes
-  // nothing. A slice restores its status first: findings that are known by then are dropped, since events
-  // that came before the mappings they speak of may have raised wrong ones. All findings of the back-end
-  // follow in the same slice.
+  // nothing.
   void RestoreStatus(const BackendStatus& status);
   void RestoreRegion(const RegionStatus& status);
   void RestoreMapping(const Mapping& mapping);
-  // Replaces all findings.
+  // Replaces all findings: events that came before the mappings they speak of may have raised wrong ones.
   void RestoreFindings(const std::vector<Finding>& findings);
 
  private:

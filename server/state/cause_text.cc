@@ -64,6 +64,12 @@ std::string MismatchText(const Cause& cause) {
   return "not what the protocol allows";
 }
 
+std::string MismatchText(const Cause& cause, std::string_view name) {
+  const bool unasked = cause.aspect == WireAspect::kRequestId && cause.expected == 0;
+  if (unasked) return absl::StrCat(MessageText(cause, name), " came although nothing was asked");
+  return absl::StrCat(SubjectText(cause, name), ": ", MismatchText(cause));
+}
+
 std::string ClosedText(const Cause& cause, std::string_view name) {
   std::string text = "the back-end closed the connection";
   if (cause.reason == StateReason::kClosedMidMessage) {
@@ -79,13 +85,15 @@ std::string ClosedText(const Cause& cause, std::string_view name) {
 }
 
 std::string TooLargeText(const Cause& cause, std::string_view name) {
-  return absl::StrCat(SubjectText(cause, name), ": expected payload of at most ", cause.expected,
+  // The id is as unchecked as the size.
+  return absl::StrCat(MessageText(cause, name), ": expected payload of at most ", cause.expected,
                       " bytes, got ", cause.got);
 }
 
 std::string OlderBitText(const Cause& cause) {
-  return absl::StrCat("the back-end does not offer protocol feature SHMEM (bit 22), but bit ", cause.got,
-                      ", which stood for SHMEM in an earlier draft");
+  return absl::StrCat("the back-end does not offer protocol feature SHMEM (bit 22), but ",
+                      cause.got == 0 ? "a bit" : absl::StrCat("bit ", cause.got),
+                      " that stood for it in an earlier draft");
 }
 
 }  // namespace
@@ -111,7 +119,7 @@ std::string CauseText(const Cause& cause, std::string_view message_name) {
     case StateReason::kProtocolError:
     case StateReason::kUnexpectedFds:
     case StateReason::kConfigReplyMalformed:
-      return absl::StrCat(SubjectText(cause, message_name), ": ", MismatchText(cause));
+      return MismatchText(cause, message_name);
     case StateReason::kMessageTooLarge:
       return TooLargeText(cause, message_name);
     case StateReason::kNoProtocolFeatures:
