@@ -51,3 +51,11 @@ function(shmemd_folder folder)
     add_subdirectory(${folder})
   endif()
 endfunction()
+
+# shmemd_benchmark(NAME SOURCES a_bench.cc ... LINK libs...): a Google Benchmark program in bench/ of the build folder.
+function(shmemd_benchmark name)
+  cmake_parse_arguments(arg "" "" "SOURCES;LINK" ${ARGN})
+  add_executable(${name} ${arg_SOURCES})
+  target_link_libraries(${name} PRIVATE shmemd_options ${arg_LINK} benchmark::benchmark benchmark::benchmark_main)
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bench)
+endfunction()

@@ -20,7 +20,7 @@ Update Publisher::AttachedUpdate(const Tracked& tracked) const {
   attached->backend = tracked.table->handle();
   attached->spec = tracked.spec;
   attached->uid = tracked.table->uid();
-  attached->create_time_ns = tracked.table->status().create_time_ns;
+  attached->status = tracked.table->status();
   return attached;
 }
 

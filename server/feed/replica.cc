@@ -46,7 +46,10 @@ void SourceReplica::ApplyTo(Tables& tables, Update&& update) {
     if (state::Backend* table = Find(tables, event->backend)) table->Apply(*event);
   } else if (const auto* attached = std::get_if<std::unique_ptr<Attached>>(&update)) {
     const Attached& a = **attached;
-    tables.try_emplace(a.backend, std::make_unique<state::Backend>(a.backend, *a.spec, a.uid, a.create_time_ns, page_size_));
+    auto table =
+        std::make_unique<state::Backend>(a.backend, *a.spec, a.uid, a.status.create_time_ns, page_size_);
+    table->RestoreStatus(a.status);
+    tables.insert_or_assign(a.backend, std::move(table));
     membership_changed_ |= staging_ == nullptr;
   } else if (const auto* detached = std::get_if<Detached>(&update)) {
     // The index by id still points at it; nobody looks before it is made anew.

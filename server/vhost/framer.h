@@ -47,6 +47,9 @@ class MessageReader {
   // while this is true belong to the message that begins; later ones are out of place.
   bool at_boundary() const { return header_filled_ == 0; }
 
+  // The newest header that came whole, also that of a message which was refused for its size.
+  const Header& header() const { return header_; }
+
  private:
   absl::StatusOr<std::optional<MessageView>> Fail(absl::Status status);
   absl::Status BeginPayload();

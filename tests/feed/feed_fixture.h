@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <tuple>
@@ -77,6 +78,30 @@ inline Picture PictureOf(const state::Backend& backend) {
   }
   for (const auto& [key, finding] : backend.findings()) picture.findings.push_back(finding);
   return picture;
+}
+
+// What differs first, in words: a failed comparison has to say more than that two objects are not the same.
+inline std::string Difference(const std::vector<Picture>& a, const std::vector<Picture>& b) {
+  if (a.size() != b.size()) return "numbers of back-ends: " + std::to_string(a.size()) + ", " + std::to_string(b.size());
+  for (size_t i = 0; i < a.size(); ++i) {
+    const std::string who = a[i].id + ": ";
+    if (a[i].id != b[i].id || a[i].uid != b[i].uid) return who + "identity";
+    if (a[i].status != b[i].status) return who + "status";
+    if (a[i].regions != b[i].regions) return who + "region status";
+    if (a[i].findings != b[i].findings) return who + "findings";
+    for (size_t m = 0; m < std::min(a[i].mappings.size(), b[i].mappings.size()); ++m) {
+      const state::Mapping& x = a[i].mappings[m];
+      const state::Mapping& y = b[i].mappings[m];
+      if (x != y) {
+        return who + "mapping " + std::to_string(m) + ": " + std::to_string(x.shm_offset) + "+" + std::to_string(x.len) +
+               " sequence " + std::to_string(x.sequence) + ", " + std::to_string(y.shm_offset) + "+" +
+               std::to_string(y.len) + " sequence " + std::to_string(y.sequence);
+      }
+    }
+    if (a[i].mappings.size() != b[i].mappings.size()) return who + "number of mappings";
+    if (a[i].totals != b[i].totals) return who + "totals";
+  }
+  return "";
 }
 
 inline std::vector<Picture> PicturesOf(const Hub& hub) {
