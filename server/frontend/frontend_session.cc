@@ -22,6 +22,8 @@ using vhost::ProtocolFeature;
 constexpr int64_t kChannelGraceNs = 100'000'000;
 // A real device maps when its guest asks it to; without a VMM nobody does.
 constexpr int64_t kIdleNs = 5'000'000'000;
+// A connection that lasted this many first pauses was a good one: the pauses start anew.
+constexpr int64_t kGoodPauses = 10;
 constexpr int kMostDoublings = 16;
 
 state::PeerProcess ToModel(const net::PeerCredentials& peer) {
@@ -157,7 +159,8 @@ void FrontendSession::OnEnded(const Cause& cause, int64_t query_duration_ns) {
     PublishEndFindings(cause, query_duration_ns >= 0);
     const bool orderly = cause.reason == StateReason::kClosedByBackend && was_silent_or_ready;
     Publish(state::Disconnected{orderly ? BackendState::kDisconnected : BackendState::kFailed, cause});
-    const bool lasted = ready_ && base::MonotonicNanos() - ready_since_ns_ >= context_.config.reconnect.max_ns;
+    const int64_t good_ns = context_.config.reconnect.min_ns * kGoodPauses;
+    const bool lasted = ready_ && base::MonotonicNanos() - ready_since_ns_ >= good_ns;
     if (lasted) failed_tries_ = 0;
   } else {
     NeverConnected(cause);

@@ -15,8 +15,8 @@ namespace shmemd::net {
 
 struct ListenOptions {
   mode_t mode = 0600;
-  std::optional<uid_t> owner;  // default: as created
-  std::optional<gid_t> group;
+  std::optional<uid_t> owner = std::nullopt;  // as created
+  std::optional<gid_t> group = std::nullopt;
   int backlog = 128;
 };
 
