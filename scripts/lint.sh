@@ -62,7 +62,7 @@ check_proto() {
   if [[ -z $base ]]; then
     echo "no earlier contract to compare with"
   else
-    buf breaking --against ".git#ref=$base"
+    buf breaking --against "$(git rev-parse --path-format=absolute --git-common-dir)#format=git,ref=$base"
   fi
 }
 

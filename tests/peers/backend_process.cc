@@ -3,7 +3,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <spawn.h>
-#include <sys/pidfd.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -39,7 +39,8 @@ BackendProcess::BackendProcess(const std::string& program, const std::vector<std
   errno = ::posix_spawn(&pid_, program.c_str(), &actions, nullptr, argv.data(), environ);
   ::posix_spawn_file_actions_destroy(&actions);
   if (errno != 0) Die(program);
-  pidfd_ = Fd(::pidfd_open(pid_, 0));
+  // glibc 2.36 declares pidfd_open without C linkage.
+  pidfd_ = Fd(static_cast<int>(::syscall(SYS_pidfd_open, pid_, 0)));
   if (!pidfd_) Die("pidfd_open");
   reader_ = std::thread(&BackendProcess::ReadOutput, this);
 }

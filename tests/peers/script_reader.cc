@@ -16,11 +16,12 @@ class ScriptReader {
  public:
   explicit ScriptReader(FieldReader* fields) : fields_(fields) {}
 
-  void Read(const YAML::Node& node, Script& script) {
+  // False, with the error kept by the fields' reader.
+  bool Read(const YAML::Node& node, Script& script) {
     bool has_regions = false;
     bool has_steps = false;
     std::vector<const Misbehaviour*> misbehaviours;
-    fields_->ReadMap(
+    const bool is_sound = fields_->ReadMap(
         node, {
                   {"regions", "shmid: size or a list of sizes",
                    [&](const auto& n) { return has_regions = ReadRegions(n, script.regions); }},
@@ -38,8 +39,10 @@ class ScriptReader {
                      return has_steps = ReadSteps(n, script.steps);
                    }},
               });
+    if (!is_sound) return false;
     if (has_regions && !has_steps) script.steps.clear();
     for (const Misbehaviour* misbehaviour : misbehaviours) misbehaviour->apply(script);
+    return true;
   }
 
  private:

@@ -1,0 +1,37 @@
+// Errors of calls: what scripts get (an exit code) and what people get (one line).
+#pragma once
+
+#include <absl/status/status.h>
+#include <grpcpp/support/status.h>
+
+#include <string>
+
+#include "client/endpoint.h"
+
+namespace shmemd::client {
+
+// The contract with scripts.
+enum class ExitCode : int {
+  kOk = 0,
+  kGeneric = 1,
+  kUsage = 2,
+  kUnreachable = 3,
+  kNotFound = 4,
+  kUnhealthy = 5,
+  kFindings = 6,
+  kTimeout = 7,
+};
+
+// The same code and message; a google.rpc.ErrorInfo among the details comes along as a payload.
+absl::Status FromRpc(const grpc::Status& status);
+
+// The reason of the ErrorInfo, e.g. "REGION_UNUSED"; empty without one.
+std::string ErrorReason(const absl::Status& status);
+
+// Unavailable 3, NotFound 4, DeadlineExceeded 7, InvalidArgument 2, else 1. OK is 0.
+ExitCode ExitCodeOf(const absl::Status& status);
+
+// One line: what happened, the reason, at which endpoint, and what helps where the socket or the role is why.
+std::string DescribeError(const absl::Status& status, const Endpoint& endpoint);
+
+}  // namespace shmemd::client

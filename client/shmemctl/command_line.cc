@@ -1,0 +1,142 @@
+#include "client/shmemctl/command_line.h"
+
+#include <absl/strings/str_cat.h>
+
+#include <cstdio>
+#include <set>
+#include <utility>
+#include <vector>
+
+#include "client/text.h"
+
+namespace shmemd::shmemctl {
+namespace {
+
+constexpr char kFooter[] = R"(Endpoint: --endpoint, else SHMEMD_ENDPOINT, else unix:/run/shmemd/api.sock (to read) or
+unix:/run/shmemd/admin.sock (to change something).
+
+Exit codes: 0 ok, 1 failed, 2 wrong usage, 3 unreachable, 4 not found, 5 unhealthy, 6 findings (--fail-on), 7 timeout.
+
+Examples:
+  shmemctl backends
+  shmemctl regions gpu0
+  shmemctl map gpu0/2
+  shmemctl mappings gpu0/2 -o json
+  shmemctl probe /run/backends/gpu0.sock
+)";
+
+std::string Footer(const std::string& examples) {
+  std::string footer = "Examples:\n";
+  for (size_t begin = 0; begin < examples.size();) {
+    const size_t end = std::min(examples.find('\n', begin), examples.size());
+    absl::StrAppend(&footer, "  shmemctl ", examples.substr(begin, end - begin), "\n");
+    begin = end + 1;
+  }
+  return footer;
+}
+
+// What was meant by `word`, if something is near enough.
+std::string Nearest(const std::string& word, const std::vector<std::string>& known) {
+  std::string nearest;
+  int best = static_cast<int>(word.size()) / 3 + 2;
+  for (const std::string& candidate : known) {
+    const bool begins = word.size() >= 2 && candidate.starts_with(word);
+    const int distance = begins ? 0 : client::EditDistance(word, candidate);
+    if (distance >= best) continue;
+    best = distance;
+    nearest = candidate;
+  }
+  return nearest;
+}
+
+std::vector<std::string> CommandsOf(const CLI::App& app) {
+  std::vector<std::string> names;
+  for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; })) {
+    names.push_back(command->get_name());
+  }
+  return names;
+}
+
+std::vector<std::string> FlagsOf(const CLI::App& app) {
+  std::vector<std::string> names;
+  for (const CLI::Option* option : app.get_options()) {
+    for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
+  }
+  return names;
+}
+
+}  // namespace
+
+CommandLine::CommandLine() : app_("Shows what shmemd knows about the VIRTIO shared memory of vhost-user back-ends.", "shmemctl") {
+  app_.require_subcommand(1);
+  app_.set_version_flag("--version", std::string("shmemctl ") + SHMEMD_VERSION);
+  app_.footer(kFooter);
+  AddCommonFlags(&app_, true);
+}
+
+void CommandLine::AddCommonFlags(CLI::App* app, bool junit) {
+  const std::set<std::string> outputs = junit ? std::set<std::string>{"table", "wide", "json", "yaml", "junit"}
+                                              : std::set<std::string>{"table", "wide", "json", "yaml"};
+  app->add_option("-o,--output", options_.output, "Form of the output")->check(CLI::IsMember(outputs));
+  app->add_flag("-q,--quiet", options_.quiet, "Names only, or nothing but the exit code");
+  app->add_flag("--no-headers", options_.no_headers, "Rows only");
+  app->add_flag("--bytes", options_.bytes, "Sizes as plain numbers of bytes");
+  app->add_option("--endpoint", options_.endpoint, "Where shmemd is: unix:/path or host:port");
+  app->add_option("--timeout", options_.timeout, "How long the command may take (10s)");
+  app->add_option("--color", options_.color, "When to use colours (auto)")
+      ->check(CLI::IsMember(std::set<std::string>{"auto", "always", "never"}));
+  app->add_option("--width", options_.width, "Columns to print in; the terminal's by default")->check(CLI::Range(0, 10000));
+}
+
+CLI::App* CommandLine::Add(const std::string& name, const std::string& summary, const std::string& examples,
+                           Action action, bool junit) {
+  CLI::App* command = app_.add_subcommand(name, summary);
+  command->footer(Footer(examples));
+  AddCommonFlags(command, junit);
+  command->callback([this, action = std::move(action)] { chosen_ = action; });
+  return command;
+}
+
+// One line on what is wrong, and the word that was probably meant.
+int CommandLine::Refuse(const CLI::ParseError& error) const {
+  const auto chosen = app_.get_subcommands();
+  const CLI::App& where = chosen.empty() ? app_ : *chosen.front();
+  std::string text = absl::StrCat("shmemctl: ", error.what());
+  for (const std::string& word : app_.remaining(true)) {
+    const bool flag = word.starts_with('-');
+    if (!flag && !chosen.empty()) continue;
+    const std::string name = word.substr(0, word.find('='));
+    const std::string meant = Nearest(name, flag ? FlagsOf(where) : CommandsOf(app_));
+    text = absl::StrCat("shmemctl: unknown ", flag ? "flag " : "command ", word,
+                        meant.empty() ? "" : absl::StrCat("; did you mean ", meant, "?"));
+    break;
+  }
+  const std::string command = chosen.empty() ? "" : " " + where.get_name();
+  std::fprintf(stderr, "%s\nTry: shmemctl%s --help\n", text.c_str(), command.c_str());
+  return static_cast<int>(client::ExitCode::kUsage);
+}
+
+int CommandLine::RunChosen() {
+  auto context = Context::Make(options_);
+  if (!context.ok()) {
+    std::fprintf(stderr, "shmemctl: %s\n", std::string(context.status().message()).c_str());
+    return static_cast<int>(client::ExitCode::kUsage);
+  }
+  const client::ExitCode code = chosen_(*context);
+  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return static_cast<int>(code);
+  std::perror("shmemctl: standard output");
+  return static_cast<int>(client::ExitCode::kGeneric);
+}
+
+int CommandLine::Run(int argc, char** argv) {
+  try {
+    app_.parse(argc, argv);
+  } catch (const CLI::Success& asked) {
+    return app_.exit(asked);  // --help, --version
+  } catch (const CLI::ParseError& error) {
+    return Refuse(error);
+  }
+  return RunChosen();
+}
+
+}  // namespace shmemd::shmemctl

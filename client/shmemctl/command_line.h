@@ -1,0 +1,46 @@
+// The command line: every command with its flags, arguments, examples and what it does. Used once, by main.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <string>
+
+#include "client/rpc_error.h"
+#include "client/shmemctl/context.h"
+
+namespace shmemd::shmemctl {
+
+using Action = std::function<client::ExitCode(Context&)>;
+
+class CommandLine {
+ public:
+  CommandLine();
+
+  // Adds a command. `examples`: one to a line, without the program's name. What it returns takes arguments and flags
+  // of the command; whoever adds them keeps their values alive in the action.
+  CLI::App* Add(const std::string& name, const std::string& summary, const std::string& examples, Action action,
+                bool junit = false);
+
+  // Reads the arguments, does what they say, and returns the exit code of the program.
+  int Run(int argc, char** argv);
+
+ private:
+  void AddCommonFlags(CLI::App* app, bool junit);
+  int RunChosen();
+  int Refuse(const CLI::ParseError& error) const;
+
+  CLI::App app_;
+  Options options_;
+  Action chosen_;
+};
+
+// Each adds its commands.
+void AddListCommands(CommandLine* line);
+void AddMapCommand(CommandLine* line);
+void AddProbeCommand(CommandLine* line);
+void AddRefreshCommand(CommandLine* line);
+void AddHealthCommand(CommandLine* line);
+void AddMetricsCommand(CommandLine* line);
+void AddVersionCommand(CommandLine* line);
+
+}  // namespace shmemd::shmemctl

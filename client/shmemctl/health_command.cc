@@ -1,0 +1,115 @@
+// health: whether shmemd serves, and whether its back-ends are up.
+#include <absl/strings/str_cat.h>
+
+#include <chrono>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "client/resource_name.h"
+#include "client/shmemctl/command_line.h"
+#include "grpc/health/v1/health.pb.h"
+
+namespace shmemd::shmemctl {
+namespace {
+
+namespace v1 = ::vhost::shmem::v1;
+
+using client::ExitCode;
+using Clock = std::chrono::steady_clock;
+
+struct HealthArguments {
+  bool backends = false;
+  double wait_seconds = 0;
+};
+
+// What one look showed.
+struct Look {
+  absl::Status error;
+  client::Endpoint endpoint;
+  std::string status;  // of grpc.health.v1
+  bool serving = false;
+  int backend_count = 0;
+  std::vector<std::string> down;  // back-ends that are not up, in words
+
+  bool healthy() const { return error.ok() && serving && down.empty(); }
+};
+
+void LookAtBackends(client::Client* client, Look* look) {
+  const auto list = client->ListBackends();
+  look->error = list.status();
+  if (!list.ok()) return;
+  look->backend_count = list->backends_size();
+  for (const v1::Backend& backend : list->backends()) {
+    if (backend.state() == v1::Backend::ACTIVE || backend.state() == v1::Backend::PROBED) continue;
+    look->down.push_back(absl::StrCat("back-end ", client::BackendId(backend.name()), " is ",
+                                      v1::Backend::State_Name(backend.state()),
+                                      backend.state_detail().empty() ? "" : ": ", backend.state_detail()));
+  }
+}
+
+absl::StatusOr<Look> LookOnce(const Context& context, bool backends) {
+  auto client = context.Connect(client::Role::kInspector);
+  if (!client.ok()) return client.status();
+  Look look;
+  look.endpoint = client->endpoint();
+  const auto health = client->CheckHealth();
+  look.error = health.status();
+  if (!health.ok()) return look;
+  look.serving = health->serving;
+  look.status = health->status;
+  if (backends) LookAtBackends(&*client, &look);
+  return look;
+}
+
+// Looks until all is well or the time is over.
+absl::StatusOr<Look> LookFor(const Context& context, const HealthArguments& arguments) {
+  constexpr std::chrono::milliseconds kPause{100};
+  const auto deadline = Clock::now() + std::chrono::duration<double>(arguments.wait_seconds);
+  while (true) {
+    auto look = LookOnce(context, arguments.backends);
+    if (!look.ok() || look->healthy() || Clock::now() + kPause > deadline) return look;
+    std::this_thread::sleep_for(kPause);
+  }
+}
+
+void PrintLook(Context& context, const Look& look, bool backends) {
+  if (context.structured()) {
+    grpc::health::v1::HealthCheckResponse response;
+    response.set_status(look.healthy() ? grpc::health::v1::HealthCheckResponse::SERVING
+                                       : grpc::health::v1::HealthCheckResponse::NOT_SERVING);
+    context.PrintMessage(response);
+  } else if (!context.quiet()) {
+    std::string text = look.status;
+    if (backends) {
+      const auto up = static_cast<size_t>(look.backend_count) - look.down.size();
+      absl::StrAppend(&text, ", ", up, " of ", look.backend_count, " back-ends up");
+    }
+    context.Print(text += '\n');
+  }
+  if (context.quiet()) return;
+  for (const std::string& line : look.down) context.Note(line);
+}
+
+ExitCode Health(Context& context, const HealthArguments& arguments) {
+  const auto look = LookFor(context, arguments);
+  if (!look.ok()) return context.Fail(look.status());
+  if (!look->error.ok()) return context.Fail(look->error, look->endpoint);
+  PrintLook(context, *look, arguments.backends);
+  return look->healthy() ? ExitCode::kOk : ExitCode::kUnhealthy;
+}
+
+}  // namespace
+
+void AddHealthCommand(CommandLine* line) {
+  auto arguments = std::make_shared<HealthArguments>();
+  CLI::App* command =
+      line->Add("health", "Check that shmemd serves; exits with 5 when it does not", "health\nhealth --backends --wait 30",
+                [arguments](Context& context) { return Health(context, *arguments); });
+  command->add_flag("--backends", arguments->backends, "Every back-end must be ACTIVE or PROBED, too");
+  command->add_option("--wait", arguments->wait_seconds, "Keep looking for so many seconds until all is well")
+      ->check(CLI::Range(0.0, 86400.0));
+}
+
+}  // namespace shmemd::shmemctl

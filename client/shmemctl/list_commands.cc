@@ -1,0 +1,217 @@
+// backends, regions, mappings, features, findings: one list each.
+#include <absl/strings/str_cat.h>
+
+#include <memory>
+#include <string>
+
+#include "client/backend_printer.h"
+#include "client/finding_printer.h"
+#include "client/mapping_printer.h"
+#include "client/region_printer.h"
+#include "client/resource_name.h"
+#include "client/shmemctl/command_line.h"
+
+namespace shmemd::shmemctl {
+namespace {
+
+namespace v1 = ::vhost::shmem::v1;
+
+using client::ExitCode;
+
+// A target that must not name a region.
+absl::StatusOr<client::Target> ParseBackend(const std::string& text) {
+  auto target = client::ParseTarget(text);
+  if (target.ok() && target->shmid.has_value()) {
+    return absl::InvalidArgumentError(absl::StrCat("expected BACKEND, got the region ", text));
+  }
+  return target;
+}
+
+template <typename Items>
+std::string Names(const Items& items) {
+  std::string text;
+  for (const auto& item : items) absl::StrAppend(&text, client::ShortName(item.name()), "\n");
+  return text;
+}
+
+ExitCode Backends(Context& context) {
+  auto client = context.Connect(client::Role::kInspector);
+  if (!client.ok()) return context.Fail(client.status());
+  const auto list = client->ListBackends();
+  if (!list.ok()) return context.Fail(list.status(), client->endpoint());
+  if (context.structured()) {
+    context.PrintMessage(*list, "backends");
+  } else if (context.quiet()) {
+    context.Print(Names(list->backends()));
+  } else if (list->backends().empty()) {
+    context.Note("no back-ends");
+  } else {
+    context.Print(client::RenderBackends(*list, context.style()));
+  }
+  return ExitCode::kOk;
+}
+
+// The back-ends that the list is about.
+absl::StatusOr<v1::ListBackendsResponse> BackendsOf(client::Client* client, const client::Target& target) {
+  if (target.backend.empty()) return client->ListBackends();
+  auto backend = client->GetBackend(client::BackendName(target));
+  if (!backend.ok()) return backend.status();
+  v1::ListBackendsResponse list;
+  *list.add_backends() = *std::move(backend);
+  return list;
+}
+
+void PrintRegions(const Context& context, const v1::ListBackendsResponse& backends,
+                  const v1::ListRegionsResponse& regions) {
+  if (context.style().headers) {
+    context.Print(client::RenderConfigs(backends, context.style()));
+    if (!regions.regions().empty()) context.Print("\n");
+  }
+  if (regions.regions().empty()) {
+    context.Note(backends.backends().empty() ? "no back-ends" : "no regions");
+  } else {
+    context.Print(client::RenderRegions(regions, context.style()));
+  }
+}
+
+ExitCode Regions(Context& context, const std::string& argument) {
+  const auto target = ParseBackend(argument);
+  if (!target.ok()) return context.Fail(target.status());
+  auto client = context.Connect(client::Role::kInspector);
+  if (!client.ok()) return context.Fail(client.status());
+  const auto list = client->ListRegions(client::BackendName(*target));
+  if (!list.ok()) return context.Fail(list.status(), client->endpoint());
+  if (context.structured()) {
+    context.PrintMessage(*list, "regions");
+  } else if (context.quiet()) {
+    context.Print(Names(list->regions()));
+  } else {
+    const auto backends = BackendsOf(&*client, *target);
+    if (!backends.ok()) return context.Fail(backends.status(), client->endpoint());
+    PrintRegions(context, *backends, *list);
+  }
+  return ExitCode::kOk;
+}
+
+ExitCode Mappings(Context& context, const std::string& argument) {
+  const auto target = client::ParseTarget(argument);
+  if (!target.ok()) return context.Fail(target.status());
+  auto client = context.Connect(client::Role::kInspector);
+  if (!client.ok()) return context.Fail(client.status());
+  const auto list = client->ListMappings(client::RegionName(*target));
+  if (!list.ok()) return context.Fail(list.status(), client->endpoint());
+  if (context.structured()) {
+    context.PrintMessage(*list, "mappings");
+  } else if (context.quiet()) {
+    context.Print(Names(list->mappings()));
+  } else if (list->mappings().empty()) {
+    context.Note("no mappings");
+  } else {
+    context.Print(client::RenderMappings(*list, context.style()));
+  }
+  return ExitCode::kOk;
+}
+
+void PrintFeatures(const Context& context, const v1::Backend& backend) {
+  if (context.quiet()) {
+    for (const std::string& name : backend.features().acked_protocol_feature_names()) context.Print(name + "\n");
+  } else if (!backend.has_features()) {
+    context.Note(absl::StrCat(client::BackendId(backend.name()), " has not negotiated yet; it is ",
+                              v1::Backend::State_Name(backend.state())));
+  } else {
+    context.Print(client::RenderFeatures(backend.features(), context.style()));
+  }
+}
+
+ExitCode Features(Context& context, const std::string& argument) {
+  const auto target = ParseBackend(argument);
+  if (!target.ok()) return context.Fail(target.status());
+  auto client = context.Connect(client::Role::kInspector);
+  if (!client.ok()) return context.Fail(client.status());
+  const auto backend = client->GetBackend(client::BackendName(*target));
+  if (!backend.ok()) return context.Fail(backend.status(), client->endpoint());
+  if (context.structured()) {
+    context.PrintMessage(*backend);
+  } else {
+    PrintFeatures(context, *backend);
+  }
+  return ExitCode::kOk;
+}
+
+struct FindingsArguments {
+  std::string backend;
+  std::string fail_on = "never";
+  bool all = false;
+};
+
+// Whether an open finding is as bad as --fail-on says.
+bool IsBad(const v1::ListFindingsResponse& list, const std::string& fail_on) {
+  if (fail_on == "never") return false;
+  const auto limit = fail_on == "error"     ? v1::Finding::ERROR
+                     : fail_on == "warning" ? v1::Finding::WARNING
+                                            : v1::Finding::INFO;
+  for (const v1::Finding& finding : list.findings()) {
+    if (finding.open() && finding.severity() >= limit) return true;
+  }
+  return false;
+}
+
+void PrintFindings(Context& context, const v1::ListFindingsResponse& list) {
+  if (context.structured()) {
+    context.PrintMessage(list, "findings");
+  } else if (context.quiet()) {
+    for (const v1::Finding& finding : list.findings()) {
+      context.Print(absl::StrCat(client::ShortName(finding.resource()), " ", finding.code(), "\n"));
+    }
+  } else if (list.findings().empty()) {
+    context.Note("no findings");
+  } else {
+    context.Print(client::RenderFindings(list, context.style()));
+  }
+}
+
+ExitCode Findings(Context& context, const FindingsArguments& arguments) {
+  const auto target = ParseBackend(arguments.backend);
+  if (!target.ok()) return context.Fail(target.status());
+  auto client = context.Connect(client::Role::kInspector);
+  if (!client.ok()) return context.Fail(client.status());
+  const auto list = client->ListFindings(client::BackendName(*target), arguments.all);
+  if (!list.ok()) return context.Fail(list.status(), client->endpoint());
+  PrintFindings(context, *list);
+  return IsBad(*list, arguments.fail_on) ? ExitCode::kFindings : ExitCode::kOk;
+}
+
+}  // namespace
+
+void AddListCommands(CommandLine* line) {
+  line->Add("backends", "List the attached back-ends", "backends\nbackends -o wide\nbackends -q", Backends);
+
+  auto regions = std::make_shared<std::string>();
+  line->Add("regions", "List shared memory regions, and what the back-end really sent about them",
+            "regions\nregions gpu0\nregions gpu0 -o json",
+            [regions](Context& context) { return Regions(context, *regions); })
+      ->add_option("BACKEND", *regions, "Only of this back-end");
+
+  auto mappings = std::make_shared<std::string>();
+  line->Add("mappings", "List what is mapped", "mappings\nmappings gpu0\nmappings gpu0/2 -o wide",
+            [mappings](Context& context) { return Mappings(context, *mappings); })
+      ->add_option("BACKEND[/SHMID]", *mappings, "Only of this back-end or region");
+
+  auto features = std::make_shared<std::string>();
+  line->Add("features", "Show the features that a back-end offered and that were acknowledged",
+            "features gpu0\nfeatures gpu0 -o json",
+            [features](Context& context) { return Features(context, *features); })
+      ->add_option("BACKEND", *features, "The back-end")
+      ->required();
+
+  auto findings = std::make_shared<FindingsArguments>();
+  CLI::App* command = line->Add("findings", "List what is odd, with its remedy (-o wide)",
+                                "findings\nfindings gpu0 -o wide\nfindings --fail-on warning -q",
+                                [findings](Context& context) { return Findings(context, *findings); });
+  command->add_option("BACKEND", findings->backend, "Only of this back-end");
+  command->add_flag("--all", findings->all, "Those that no longer hold, too");
+  command->add_option("--fail-on", findings->fail_on, "Exit with 6 when an open one is at least this bad (never)")
+      ->check(CLI::IsMember(std::set<std::string>{"never", "info", "warning", "error"}));
+}
+
+}  // namespace shmemd::shmemctl

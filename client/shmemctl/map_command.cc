@@ -1,0 +1,84 @@
+// map: the address space of regions as pictures.
+#include <absl/strings/str_cat.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "client/address_map.h"
+#include "client/resource_name.h"
+#include "client/shmemctl/command_line.h"
+
+namespace shmemd::shmemctl {
+namespace {
+
+namespace v1 = ::vhost::shmem::v1;
+
+using client::ExitCode;
+
+// Up to so many mappings are listed below a picture.
+constexpr int64_t kMaxListed = 8;
+
+absl::StatusOr<std::vector<std::string>> RegionNames(client::Client* client, const client::Target& target) {
+  if (target.shmid.has_value()) return std::vector<std::string>{client::RegionName(target)};
+  const auto list = client->ListRegions(client::BackendName(target));
+  if (!list.ok()) return list.status();
+  std::vector<std::string> names;
+  for (const v1::Region& region : list->regions()) names.push_back(region.name());
+  return names;
+}
+
+absl::Status PrintPicture(const Context& context, client::Client* client, const v1::GetRegionLayoutResponse& layout) {
+  const int64_t count = layout.region().mapping_count();
+  v1::ListMappingsResponse mappings;
+  if (!context.quiet() && count > 0 && count <= kMaxListed) {
+    auto list = client->ListMappings(layout.region().name());
+    if (!list.ok()) return list.status();
+    // There may be more by now.
+    if (list->mappings_size() <= kMaxListed) mappings = *std::move(list);
+  }
+  context.Print(client::RenderAddressMap(layout, mappings, context.style()));
+  if (!context.quiet() && count > kMaxListed) {
+    context.Print(absl::StrCat("  ", count, " mappings: shmemctl mappings ",
+                               client::ShortName(layout.region().name()), "\n"));
+  }
+  return absl::OkStatus();
+}
+
+ExitCode Map(Context& context, const std::string& argument) {
+  const auto target = client::ParseTarget(argument);
+  if (!target.ok()) return context.Fail(target.status());
+  auto client = context.Connect(client::Role::kInspector);
+  if (!client.ok()) return context.Fail(client.status());
+  const auto names = RegionNames(&*client, *target);
+  if (!names.ok()) return context.Fail(names.status(), client->endpoint());
+  bool first = true;
+  for (const std::string& name : *names) {
+    const auto layout = client->GetRegionLayout(name);
+    const bool went_away = layout.status().code() == absl::StatusCode::kNotFound && !target->shmid.has_value();
+    if (went_away) continue;
+    if (!layout.ok()) return context.Fail(layout.status(), client->endpoint());
+    if (context.structured()) {
+      context.PrintMessage(*layout);
+      continue;
+    }
+    if (!first) context.Print("\n");
+    first = false;
+    const absl::Status printed = PrintPicture(context, &*client, *layout);
+    if (!printed.ok()) return context.Fail(printed, client->endpoint());
+  }
+  if (names->empty()) context.Note("no regions");
+  return ExitCode::kOk;
+}
+
+}  // namespace
+
+void AddMapCommand(CommandLine* line) {
+  auto target = std::make_shared<std::string>();
+  line->Add("map", "Draw the address space of a region, or of all regions of a back-end",
+            "map gpu0/2\nmap gpu0 --width 120\nmap gpu0/2 -o json",
+            [target](Context& context) { return Map(context, *target); })
+      ->add_option("BACKEND[/SHMID]", *target, "The back-end or region; all without it");
+}
+
+}  // namespace shmemd::shmemctl
