@@ -23,7 +23,7 @@ constexpr int kDefaultWidth = 80;
 // The characters of a picture, in the order of CellKind.
 struct Glyphs {
   const char* full[4];
-  const char* partly[4];
+  const char* sparse[4];
   const char* left;
   const char* right;
   const char* open_end;  // where the size is not known
@@ -52,7 +52,7 @@ Color ColorOf(CellKind kind) {
 
 const char* GlyphOf(const MapCell& cell, const Glyphs& glyphs) {
   const auto kind = static_cast<size_t>(cell.kind);
-  return cell.partly ? glyphs.partly[kind] : glyphs.full[kind];
+  return cell.sparse ? glyphs.sparse[kind] : glyphs.full[kind];
 }
 
 // A piece of a line that is not broken.
@@ -135,10 +135,10 @@ std::string Legend(const std::string& start, const CellGrid& grid, const PrintSt
                                {full(CellKind::kReadOnly) + "ro", Color::kBlue},
                                {full(CellKind::kAtRisk) + "at risk", Color::kRed},
                                {full(CellKind::kFree) + "free", Color::kDim}};
-  const bool any_partly = std::any_of(grid.cells.begin(), grid.cells.end(), [](const MapCell& cell) {
-    return cell.partly && cell.kind != CellKind::kAtRisk;
+  const bool any_sparse = std::any_of(grid.cells.begin(), grid.cells.end(), [](const MapCell& cell) {
+    return cell.sparse && cell.kind != CellKind::kAtRisk;
   });
-  if (any_partly) tokens.push_back({absl::StrCat(glyphs.partly[2], " ", glyphs.partly[1], " partly")});
+  if (any_sparse) tokens.push_back({absl::StrCat(glyphs.sparse[2], " ", glyphs.sparse[1], " under half")});
   // Set apart from the characters by more blanks than they are from each other.
   tokens.push_back({absl::StrCat("  ", CellSize(grid.cell_bytes))});
   return Flow(start, tokens, 2, DisplayWidth(start), style);

@@ -1,6 +1,6 @@
 // The address space of one region as a picture: a row of cells from offset 0 to the end, wrapped into rows. A pure
 // function. A cell in which anything is mapped shows it, however small: what matters most wins (at risk, rw, ro), and
-// a cell that is not covered whole is drawn smaller.
+// a cell of which less than half is mapped is drawn smaller.
 #pragma once
 
 #include <string>

@@ -50,8 +50,8 @@ std::string Process(const v1::Backend& backend) {
 std::vector<Column> Columns(bool wide) {
   std::vector<Column> columns = {{"BACKEND", Align::kLeft, 8}, {"MODE"},
                                  {"STATE"},                    {"REGIONS", Align::kRight},
-                                 {"SIZE", Align::kRight},      {"MAPPED", Align::kRight},
-                                 {"MAPPINGS", Align::kRight},  {"AT RISK", Align::kRight, 0, true},
+                                 {"SIZE", Align::kRight, 0, true},      {"MAPPED", Align::kRight},
+                                 {"MAPPINGS", Align::kRight, 0, true},  {"AT RISK", Align::kRight, 0, true},
                                  {"FINDINGS", Align::kRight},  {"WHY", Align::kLeft, 12}};
   if (!wide) return columns;
   columns.insert(columns.end(), {{"SENT"},

@@ -76,7 +76,7 @@ CellGrid MakeCellGrid(const v1::GetRegionLayoutResponse& layout, int columns) {
   for (const v1::LayoutExtent& extent : layout.extents()) Draw(extent, &grid, &covered);
   for (size_t i = 0; i < grid.cells.size(); ++i) {
     const uint64_t whole = std::min(grid.cell_bytes, grid.end_bytes - i * grid.cell_bytes);
-    grid.cells[i].partly = grid.cells[i].kind != CellKind::kFree && covered[i] < whole;
+    grid.cells[i].sparse = grid.cells[i].kind != CellKind::kFree && covered[i] < whole - whole / 2;
   }
   return grid;
 }

@@ -13,7 +13,7 @@ enum class CellKind : uint8_t { kFree, kReadOnly, kReadWrite, kAtRisk };
 
 struct MapCell {
   CellKind kind = CellKind::kFree;
-  bool partly = false;  // something in it is not mapped
+  bool sparse = false;  // less than half of it is mapped
 
   bool operator==(const MapCell&) const = default;
 };

@@ -31,7 +31,7 @@ Cell StateCell(const v1::Mapping& mapping) {
 }
 
 Cell FindingsCell(const v1::Mapping& mapping) {
-  if (mapping.finding_codes().empty()) return {kNone};
+  if (mapping.finding_codes().empty()) return {};
   return {absl::StrJoin(mapping.finding_codes(), ","), Color::kYellow};
 }
 
@@ -68,8 +68,7 @@ std::string DescriptorText(v1::Backing::DescriptorAccess access) {
 }
 
 std::vector<Column> Columns(bool wide) {
-  std::vector<Column> columns = {{"BACKEND", Align::kLeft, 8},
-                                 {"SHMID", Align::kRight},
+  std::vector<Column> columns = {{"REGION", Align::kLeft, 8},
                                  {"OFFSET", Align::kRight},
                                  {"LENGTH", Align::kRight},
                                  {"ACCESS", Align::kLeft},
@@ -91,11 +90,9 @@ std::vector<Column> Columns(bool wide) {
 }
 
 std::vector<Cell> Cells(const v1::Mapping& mapping, const PrintStyle& style) {
-  const std::string region = ShortName(mapping.name());
-  const size_t shmid = region.find('/') + 1;
+  const std::string name = ShortName(mapping.name());
   const v1::Backing& backing = mapping.backing();
-  std::vector<Cell> cells = {BackendId(mapping.name()),
-                             region.substr(shmid, region.find('/', shmid) - shmid),
+  std::vector<Cell> cells = {name.substr(0, name.rfind('/')),
                              FormatHex(mapping.shm_offset_bytes()),
                              FormatBytes(mapping.length_bytes(), style.bytes),
                              AccessText(mapping.access()),
@@ -137,7 +134,6 @@ std::string RenderMappingLines(const v1::ListMappingsResponse& mappings, const P
   Table table({{"", Align::kRight}, {"", Align::kRight}, {""}, {"", Align::kLeft, 10}, {"", Align::kLeft, 8}});
   for (const v1::Mapping& mapping : mappings.mappings()) {
     Cell odd = FindingsCell(mapping);
-    if (odd.text == kNone) odd.text.clear();
     if (mapping.state() != v1::Mapping::MAPPED) {
       odd = {absl::StrCat(v1::Mapping::State_Name(mapping.state()), odd.text.empty() ? "" : ",", odd.text), Color::kYellow};
     }

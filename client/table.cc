@@ -89,6 +89,8 @@ std::string Table::Render(const PrintStyle& style) const {
   }
   std::vector<Lane> lanes;
   for (size_t i = 0; i < columns_.size(); ++i) {
+    const bool empty = std::all_of(rows_.begin(), rows_.end(), [i](const auto& row) { return row[i].text.empty(); });
+    if (empty) continue;
     Lane& lane = lanes.emplace_back(Lane{i, 0});
     for (const auto& row : rows) lane.width = std::max(lane.width, DisplayWidth(row[i].text));
   }

@@ -43,7 +43,7 @@ class Table {
   // One cell for each column; texts are made printable here.
   void AddRow(std::vector<Cell> cells) { rows_.push_back(std::move(cells)); }
 
-  // Each line ends with a newline and has no blanks before it.
+  // Each line ends with a newline. A column in which no row has text is left out.
   std::string Render(const PrintStyle& style) const;
 
  private:

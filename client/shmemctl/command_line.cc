@@ -71,7 +71,7 @@ CommandLine::CommandLine() : app_("Shows what shmemd knows about the VIRTIO shar
   app_.require_subcommand(1);
   app_.set_version_flag("--version", std::string("shmemctl ") + SHMEMD_VERSION);
   app_.footer(kFooter);
-  AddCommonFlags(&app_, true);
+  AddCommonFlags(&app_, false);
 }
 
 void CommandLine::AddCommonFlags(CLI::App* app, bool junit) {

@@ -9,6 +9,7 @@
 
 #include "client/resource_name.h"
 #include "client/shmemctl/command_line.h"
+#include "client/text.h"
 #include "grpc/health/v1/health.pb.h"
 
 namespace shmemd::shmemctl {
@@ -45,7 +46,8 @@ void LookAtBackends(client::Client* client, Look* look) {
     if (backend.state() == v1::Backend::ACTIVE || backend.state() == v1::Backend::PROBED) continue;
     look->down.push_back(absl::StrCat("back-end ", client::BackendId(backend.name()), " is ",
                                       v1::Backend::State_Name(backend.state()),
-                                      backend.state_detail().empty() ? "" : ": ", backend.state_detail()));
+                                      backend.state_detail().empty() ? "" : ": ",
+                                      client::Printable(backend.state_detail(), true)));
   }
 }
 
