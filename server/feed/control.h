@@ -1,21 +1,24 @@
-// Commands to a mover, and their answers: a bounded queue of values with an eventfd, one completion each.
+// Commands to a mover, and their answers: bounded queues of values with an eventfd, one completion each.
 //
-// API threads submit; the mover takes and completes; completions run on the hub's thread after the events that the
-// mover published before completing were applied, so that an answered command is visible to the next read.
+// API threads submit; the mover takes and completes, and shares no lock with anybody; completions run on the hub's
+// thread after the events that the mover published before it completed, so that an answered command is visible to the
+// next read.
 #pragma once
 
-#include <absl/status/status.h>
+#include <absl/container/flat_hash_map.h>
 
+#include <atomic>
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <optional>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
 #include "server/base/mutex.h"
-#include "server/base/unique_fd.h"
+#include "server/feed/spsc_ring.h"
+#include "server/feed/wake_fd.h"
 #include "server/state/probe_report.h"
 
 namespace shmemd::feed {
@@ -37,8 +40,8 @@ enum class CommandFailure : uint8_t {
   kShmemNotNegotiated,
   kShmemConfigInvalid,
   kBackendUnreachable,
-  kBackendBusy,        // another command runs, the socket is in use, or it took too long
-  kTooManyCommands,    // the queue is full
+  kBackendBusy,      // another command runs, the socket is in use, or it took too long
+  kTooManyCommands,  // the queue is full
   kShuttingDown,
 };
 
@@ -63,23 +66,52 @@ class Control {
   Control(const Control&) = delete;
   Control& operator=(const Control&) = delete;
 
-  // Any thread. `done` runs exactly once, on the hub's thread; at once on this one with kTooManyCommands or
-  // kShuttingDown. When `deadline_ns` passes first it runs with kBackendBusy and the mover's late answer is dropped.
+  // Any thread. `done` runs exactly once: on the hub's thread, or at once on this one with kTooManyCommands or
+  // kShuttingDown. When `deadline_ns` (monotonic) passes first it runs with kBackendBusy, and what the mover says
+  // later is dropped.
   void Submit(CommandBody body, int64_t deadline_ns, Completion done);
 
   // Mover: readable when commands wait. Borrowed.
-  int event_fd() const;
-  // Mover: all that wait, and clears the eventfd.
+  int event_fd() const { return mover_wake_.fd(); }
+  // Mover: all that wait; clears the eventfd.
   std::vector<Command> Take();
-  // Mover: the answer. Never blocks on a reader.
+  // Mover: the answer to a command that it took, exactly one each.
   void Complete(uint64_t id, CommandResult result);
 
-  // Hub: runs what is complete or late.
-  void RunCompletions(int64_t now_ns);
-  // Hub: ends everything that waits, and refuses what comes.
+  // Hub: gathers the answers given so far. Their completions run with the next RunCompletions.
+  void CollectAnswers();
+  // Hub: runs what was gathered, if `answers` may be shown, and what is late.
+  void RunCompletions(int64_t now_ns, bool answers);
+  // Hub: the earliest deadline of what waits (monotonic); INT64_MAX when nothing does.
+  int64_t NextDeadline() const;
+  // Hub: ends everything that waits with kShuttingDown, and refuses what comes.
   void Shutdown();
-  // Hub: woken by Complete. Set before the first Submit. Borrowed.
-  void set_wake_fd(int fd);
+  // Hub: rung by Complete and Submit. Before the first of either.
+  void set_wake(const WakeFd* wake) { hub_wake_.store(wake, std::memory_order_release); }
+
+ private:
+  struct Pending {
+    Completion done;  // empty: ran already, because it was late
+    int64_t deadline_ns = 0;
+  };
+  struct Answer {
+    uint64_t id = 0;
+    CommandResult result;
+  };
+  using Runnable = std::pair<Completion, CommandResult>;
+
+  void RingHub() const;
+
+  WakeFd mover_wake_;
+  std::atomic<const WakeFd*> hub_wake_{nullptr};
+  SpscRing<Command> commands_{kMaxCommands};  // pushed with mutex_ held, popped by the mover
+  SpscRing<Answer> answers_{kMaxCommands};    // pushed by the mover, popped by the hub
+  std::vector<Answer> gathered_;              // hub only
+
+  mutable base::Mutex mutex_;
+  absl::flat_hash_map<uint64_t, Pending> pending_ ABSL_GUARDED_BY(mutex_);
+  uint64_t next_id_ ABSL_GUARDED_BY(mutex_) = 1;
+  bool shut_down_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace shmemd::feed

@@ -4,41 +4,75 @@
 // the queue fills, the mover marks "lost" and goes on.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <thread>
 #include <vector>
 
 #include "server/base/mutex.h"
 #include "server/feed/control.h"
 #include "server/feed/replica.h"
 #include "server/feed/update_queue.h"
+#include "server/feed/wake_fd.h"
 
 namespace shmemd::feed {
 
 class Hub {
  public:
-  // `page_size` in bytes, for the replica's tables.
+  // `page_size` of the host, in bytes.
   explicit Hub(uint64_t page_size);
   ~Hub();  // stops
   Hub(const Hub&) = delete;
   Hub& operator=(const Hub&) = delete;
 
-  // Before Start. Queue and control outlive the hub. After a mover's events were applied, the completions of its
-  // control that were posted before them run on the hub's thread.
+  // Before Start. Both outlive the hub.
   void AddSource(UpdateQueue& queue, Control& control);
   void Start();
-  // Applies what is queued and joins the thread. Commands without an answer end as UNAVAILABLE.
+  // Applies what is queued, ends the commands without an answer as kShuttingDown, and joins the thread.
   void Stop();
 
   // Calls `read` with the replica locked. Keep it short and take copies; never call back into the hub.
   void Read(const std::function<void(const ReplicaView&)>& read) const;
 
-  uint64_t dropped_count() const;  // updates that did not fit into a queue
-  // Monotonic nanoseconds at which the hub's loop last turned; it turns at least once a second.
-  int64_t last_turn_ns() const;
-  // Wakes waiters when something changed; false at `deadline_ns` (monotonic). For tests and watchers.
+  // Updates that did not fit into a queue since the start.
+  uint64_t dropped_count() const;
+  // When the hub's loop last turned (monotonic). It turns at least once a second.
+  int64_t last_turn_ns() const { return last_turn_ns_.load(std::memory_order_relaxed); }
+  // Returns when the revision is not `seen_revision` any more; false at `deadline_ns` (monotonic).
   bool WaitForChange(uint64_t seen_revision, int64_t deadline_ns) const;
+
+ private:
+  // Updates applied at most before readers get their turn.
+  static constexpr int kBatch = 1024;
+
+  struct Source {
+    Source(UpdateQueue& q, Control& c, uint64_t page_size) : queue(q), control(c), replica(page_size) {}
+    UpdateQueue& queue;
+    Control& control;
+    SourceReplica replica;
+  };
+
+  void Run();
+  void Turn();
+  // True when the queue may hold more.
+  bool ApplyBatch(Source& source) ABSL_LOCKS_EXCLUDED(mutex_);
+  void IndexById() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool SyncedLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Sleep();
+
+  const uint64_t page_size_;
+  WakeFd wake_;
+  std::vector<std::unique_ptr<Source>> sources_;  // their replicas are guarded by mutex_
+  std::thread thread_;
+  std::atomic<bool> stopping_{false};
+  std::atomic<int64_t> last_turn_ns_{0};
+
+  mutable base::Mutex mutex_;
+  mutable base::CondVar changed_;
+  BackendsById by_id_ ABSL_GUARDED_BY(mutex_);
+  uint64_t revision_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace shmemd::feed

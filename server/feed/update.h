@@ -12,12 +12,13 @@
 
 namespace shmemd::feed {
 
-// A back-end was attached. Everything else about it comes later.
+// A back-end was attached. In a resync its status comes along, since what the live events between the slices mean
+// depends on it (a mapping belongs to the current epoch); everything else comes later.
 struct Attached {
   state::BackendHandle backend{};
   std::shared_ptr<const state::BackendSpec> spec;
   std::string uid;
-  int64_t create_time_ns = 0;
+  state::BackendStatus status;
 };
 struct Detached {
   state::BackendHandle backend{};

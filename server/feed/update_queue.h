@@ -5,39 +5,44 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
-#include <vector>
 
-#include "server/base/unique_fd.h"
+#include "server/feed/spsc_ring.h"
 #include "server/feed/update.h"
+#include "server/feed/wake_fd.h"
 
 namespace shmemd::feed {
 
 class UpdateQueue {
  public:
   // `capacity` in updates; memory is bounded by it and allocated here.
-  explicit UpdateQueue(size_t capacity);
-  ~UpdateQueue();
-  UpdateQueue(const UpdateQueue&) = delete;
-  UpdateQueue& operator=(const UpdateQueue&) = delete;
+  explicit UpdateQueue(size_t capacity) : ring_(capacity) {}
 
-  // Mover: false when full (the update is left untouched). Wakes the hub.
-  bool TryPush(Update& update);
-  // Mover: how many more would fit at least.
-  size_t room() const;
+  // Mover: false when full; the update is then left as it was.
+  bool TryPush(Update&& update);
+  // Mover: at least this many more fit.
+  size_t room() const { return ring_.room(); }
+  size_t capacity() const { return ring_.capacity(); }
+  // Mover: an update did not fit, so the hub lacks some until it is caught up.
+  void MarkLost();
+  // Mover: the hub is caught up by what is on the queue now.
+  void MarkCaughtUp() { lost_.store(false, std::memory_order_release); }
+
   // Hub: nullopt when empty.
-  std::optional<Update> TryPop();
+  std::optional<Update> TryPop() { return ring_.TryPop(); }
+  // Hub: to be called before it sleeps; false when something came meanwhile.
+  bool PrepareToSleep();
+  // Hub: what it sleeps on. Before the first push.
+  void set_wake(const WakeFd* wake) { wake_.store(wake, std::memory_order_release); }
 
-  // The hub sleeps on this eventfd of its own; set once before the first push. Borrowed.
-  void set_wake_fd(int fd) { wake_fd_.store(fd, std::memory_order_release); }
+  bool lost() const { return lost_.load(std::memory_order_acquire); }
   // Updates that did not fit since the start.
   uint64_t dropped_count() const { return dropped_.load(std::memory_order_relaxed); }
-  void CountDropped() { dropped_.fetch_add(1, std::memory_order_relaxed); }
 
  private:
-  std::vector<Update> slots_;
-  std::atomic<size_t> head_{0};  // next to pop
-  std::atomic<size_t> tail_{0};  // next to push
-  std::atomic<int> wake_fd_{-1};
+  SpscRing<Update> ring_;
+  std::atomic<const WakeFd*> wake_{nullptr};
+  std::atomic<bool> hub_sleeps_{false};
+  std::atomic<bool> lost_{false};
   std::atomic<uint64_t> dropped_{0};
 };
 

@@ -1,14 +1,16 @@
 // One attached back-end as it is known: specification, status, regions with their mappings, findings.
 //
-// Changed only by Apply, which never fails and gives the same result on every copy; so the mover's table and the
-// readers' replica cannot drift apart. Not thread-safe: each owner guards its own copy.
+// Changed only by Apply, which never fails and gives the same result on every copy; so the mover's table and
+// the readers' replica cannot drift apart. Not thread-safe: each owner guards its own copy.
 #pragma once
 
 #include <absl/container/btree_map.h>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "server/state/backend_spec.h"
 #include "server/state/event.h"
@@ -45,12 +47,13 @@ class Backend {
   using Findings = absl::btree_map<FindingKey, Finding>;
 
   // `uid` is unique for this attachment; `page_size` is the host's, in bytes.
-  Backend(BackendHandle handle, BackendSpec spec, std::string uid, int64_t create_time_ns, uint64_t page_size);
+  Backend(BackendHandle handle, BackendSpec spec, std::string uid, int64_t create_time_ns,
+          uint64_t page_size);
   Backend(const Backend&) = delete;
   Backend& operator=(const Backend&) = delete;
 
-  // The rules of our own front-end, for a request that is about to be answered. kUnknownShmid for a shmid without
-  // a reported size. Limits (mappings, window, mmap) are the session's.
+  // The rules of our own front-end, for a request that is about to be answered. kUnknownShmid for a shmid
+  // without a reported size. Limits (mappings, window, mmap) are the session's.
   RequestFailure CheckMap(const MapRequest& request) const;
   RequestFailure CheckUnmap(const UnmapRequest& request) const;
 
@@ -71,13 +74,48 @@ class Backend {
   // ACTIVE or PROBED.
   bool up() const;
 
-  // For a replica that catches up: absolute values instead of events. Applying the same slice twice changes nothing.
+  // For a replica that catches up: absolute values instead of events. Applying the same slice twice changes
+  // nothing.
   void RestoreStatus(const BackendStatus& status);
   void RestoreRegion(const RegionStatus& status);
   void RestoreMapping(const Mapping& mapping);
-  void RestoreFinding(const Finding& finding);
+  // Replaces all findings: events that came before the mappings they speak of may have raised wrong ones.
+  void RestoreFindings(const std::vector<Finding>& findings);
 
  private:
+  void Take(const Connected& body, const Event& event);
+  void Take(const StateChanged& body, const Event& event);
+  void Take(const Disconnected& body, const Event& event);
+  void Take(const FeaturesSeen& body, const Event& event);
+  void Take(const RegionReported& body, const Event& event);
+  void Take(const RegionRetired& body, const Event& event);
+  void Take(const ConfigSeen& body, const Event& event);
+  void Take(const QueryDone& body, const Event& event);
+  void Take(const MapRequested& body, const Event& event);
+  void Take(const MapSettled& body, const Event& event);
+  void Take(const UnmapRequested& body, const Event& event);
+  void Take(const UnmapSettled& body, const Event& event);
+  void Take(const FindingRaised& body, const Event& event);
+  void Take(const FindingClosed& body, const Event& event);
+  void Take(const MappingsStaled& body, const Event& event);
+  void Take(const MappingsCleared& body, const Event& event);
+  void Take(const PeaksReset& body, const Event& event);
+
+  Region& Named(uint8_t shmid, int64_t wall_time_ns);
+  void Map(Region& region, const MapSettled& body, const Event& event);
+  void RaiseForMap(const Region& region, const MapSettled& body, RegionTable::Outcome outcome,
+                   const std::optional<Mapping>& other, const Event& event);
+  void ClearMappings(int64_t wall_time_ns);
+  void StaleMappings(int64_t wall_time_ns);
+  void RestartPeaks();
+  void SettlePending(int64_t ack_latency_ns);
+
+  void Raise(FindingCode code, int16_t shmid, const EvidenceList& evidence, int64_t wall_time_ns);
+  void Close(FindingCode code, int16_t shmid);
+  // Closes the findings about mappings that the region had and has no more.
+  void CloseOddities(const Region& region, uint16_t before);
+  bool AnyRegionHas(uint16_t oddity) const;
+
   BackingPool pool_;
   BackendHandle handle_;
   BackendSpec spec_;

@@ -1,5 +1,5 @@
-// What happened, as trivially copyable data: the only thing that changes a Backend. Made by those who move messages,
-// applied by them and by everyone who keeps a copy, with the same result.
+// What happened, as trivially copyable data: the only thing that changes a Backend. Made by those who move
+// messages, applied by them and by everyone who keeps a copy, with the same result.
 #pragma once
 
 #include <cstdint>
@@ -85,9 +85,9 @@ struct MappingsCleared {};
 struct PeaksReset {};
 
 using EventBody =
-    std::variant<Connected, StateChanged, Disconnected, FeaturesSeen, RegionReported, RegionRetired, ConfigSeen,
-                 QueryDone, MapRequested, MapSettled, UnmapRequested, UnmapSettled, FindingRaised, FindingClosed,
-                 MappingsStaled, MappingsCleared, PeaksReset>;
+    std::variant<Connected, StateChanged, Disconnected, FeaturesSeen, RegionReported, RegionRetired,
+                 ConfigSeen, QueryDone, MapRequested, MapSettled, UnmapRequested, UnmapSettled, FindingRaised,
+                 FindingClosed, MappingsStaled, MappingsCleared, PeaksReset>;
 
 struct Event {
   static constexpr uint32_t kVersion = 1;

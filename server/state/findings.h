@@ -1,5 +1,5 @@
-// Findings: something odd that a person should know. A finding is a code with numbers; its words are made here, by
-// whoever shows it, so that events stay plain data.
+// Findings: something odd that a person should know. A finding is a code with numbers; its words are made
+// here, by whoever shows it, so that events stay plain data.
 #pragma once
 
 #include <array>

@@ -26,6 +26,7 @@ enum MappingOddity : uint16_t {
   kOddUnknownFlags = 1 << 6,
   kOddNoAck = 1 << 7,
 };
+inline constexpr int kMappingOddityCount = 8;
 
 // Bit 0 of the flags of SHMEM_MAP: read-write; all other bits are undefined (vhost-user specification,
 // VHOST_USER_BACKEND_SHMEM_MAP).
@@ -75,29 +76,35 @@ struct Mapping {
   bool unmap_pending = false;
 
   bool writable() const { return (flags & kMapFlagReadWrite) != 0; }
-  // Bytes beyond the end of the file when it was last seen: touching them is SIGBUS.
+  // Bytes beyond the end of the file when it was last seen: touching them is SIGBUS. 0 for what has no end
+  // (dma-buf, device) and while the size is unknown.
   uint64_t beyond_eof_bytes() const;
   bool operator==(const Mapping&) const = default;
 };
 
+// Bytes of a range of a file that lie beyond the file's end.
+uint64_t BeyondEofBytes(const base::FdFacts& fd, uint64_t fd_offset, uint64_t len);
+// What is odd about a mapping, as MappingOddity bits. `page_size` in bytes.
+uint16_t OdditiesOf(const Mapping& mapping, uint64_t page_size);
+
 // Why a SHMEM_MAP or SHMEM_UNMAP failed. A closed set: it is a metric label.
 enum class RequestFailure : uint8_t {
   kNone,
-  kUnknownShmid,      // no such region
-  kLenZero,           // len is 0
-  kOutOfRange,        // beyond the end of the region, or wrapping
-  kUnaligned,         // shm_offset is no multiple of the page size
-  kFdOffsetUnaligned, // fd_offset is no multiple of the page size
-  kOverlap,           // overlaps a mapping
-  kNoFd,              // no descriptor came along
-  kExtraFds,          // more than one descriptor came along
-  kMappingLimit,      // limits.max_mappings is reached
-  kWindowTooLarge,    // the region is larger than limits.max_window
-  kNoResources,       // mmap failed; error_number says how
-  kPartial,           // unmap: not exactly one mapping
-  kNotMapped,         // unmap: nothing there
-  kRefused,           // relay: the VMM said no
-  kMalformed,         // the message itself is broken
+  kUnknownShmid,       // no such region
+  kLenZero,            // len is 0
+  kOutOfRange,         // beyond the end of the region, or wrapping
+  kUnaligned,          // shm_offset is no multiple of the page size
+  kFdOffsetUnaligned,  // fd_offset is no multiple of the page size
+  kOverlap,            // overlaps a mapping
+  kNoFd,               // no descriptor came along
+  kExtraFds,           // more than one descriptor came along
+  kMappingLimit,       // limits.max_mappings is reached
+  kWindowTooLarge,     // the region is larger than limits.max_window
+  kNoResources,        // mmap failed; error_number says how
+  kPartial,            // unmap: not exactly one mapping
+  kNotMapped,          // unmap: nothing there
+  kRefused,            // relay: the VMM said no
+  kMalformed,          // the message itself is broken
 };
 inline constexpr int kRequestFailureCount = 16;
 

@@ -69,8 +69,8 @@ struct Cause {
   bool operator==(const Cause&) const = default;
 };
 
-// "reply to GET_SHMEM_CONFIG: payload bytes: expected 8 to 2056, got 2064". `message_name` is given by the caller:
-// the model does not know the wire. Empty for kNone.
+// "reply to GET_SHMEM_CONFIG: payload bytes: expected 8 to 2056, got 2064". `message_name` is given by the
+// caller: the model does not know the wire. Empty for kNone.
 std::string CauseText(const Cause& cause, std::string_view message_name);
 const char* BackendStateName(BackendState state);  // "ACTIVE"
 const char* StateReasonName(StateReason reason);   // "REPLY_TIMEOUT"
@@ -78,18 +78,18 @@ const char* StateReasonName(StateReason reason);   // "REPLY_TIMEOUT"
 struct PeerProcess {
   uint32_t uid = 0;
   uint32_t gid = 0;
-  int32_t pid = 0;               // 0: not visible
-  std::array<char, 16> comm{};   // zero-terminated; empty: not visible
+  int32_t pid = 0;              // 0: not visible
+  std::array<char, 16> comm{};  // zero-terminated; empty: not visible
   bool known = false;
 
   bool operator==(const PeerProcess&) const = default;
 };
 
 struct Features {
-  uint64_t virtio = 0;             // GET_FEATURES
-  uint64_t offered_protocol = 0;   // GET_PROTOCOL_FEATURES
-  uint64_t acked_protocol = 0;     // SET_PROTOCOL_FEATURES
-  int8_t shmem_bit = -1;           // 22, or the older bit it seems to be offered at; -1: not offered
+  uint64_t virtio = 0;            // GET_FEATURES
+  uint64_t offered_protocol = 0;  // GET_PROTOCOL_FEATURES
+  uint64_t acked_protocol = 0;    // SET_PROTOCOL_FEATURES
+  int8_t shmem_bit = -1;          // 22, or the older bit it seems to be offered at; -1: not offered
   bool known = false;
 
   bool operator==(const Features&) const = default;
@@ -118,7 +118,7 @@ enum class Exposed : uint8_t { kUnknown, kYes, kNo };
 
 // Durations in buckets whose upper bounds are powers of four from 1 microsecond to 16.8 seconds.
 struct DurationHistogram {
-  static constexpr int kBucketCount = 13;  // 1 us * 4^i; the last is 16.8 s
+  static constexpr int kBucketCount = 13;           // 1 us * 4^i; the last is 16.8 s
   std::array<uint64_t, kBucketCount + 1> counts{};  // not cumulative; the last one is +Inf
   int64_t sum_ns = 0;
 
@@ -134,8 +134,8 @@ struct BackendStatus {
   Features features;
   ShmemConfig config;
   PeerProcess peer;
-  uint32_t epoch = 0;         // connections made
-  uint32_t reset_count = 0;   // device resets seen
+  uint32_t epoch = 0;        // connections made
+  uint32_t reset_count = 0;  // device resets seen
   uint32_t pending_requests = 0;
   int64_t create_time_ns = 0;  // wall clock, as all times here
   int64_t connect_time_ns = 0;
@@ -164,7 +164,7 @@ struct RequestCounters {
 
 // All of a region but its mappings.
 struct RegionStatus {
-  uint64_t size_bytes = 0;      // as reported; meaningful if reported
+  uint64_t size_bytes = 0;  // as reported; meaningful if reported
   uint64_t peak_mapped_bytes = 0;
   int64_t create_time_ns = 0;
   int64_t update_time_ns = 0;

@@ -1,0 +1,91 @@
+#!/usr/bin/env bash
+# Builds the image of the Dockerfile without a container engine: a Debian 12 base by debootstrap, buildah with chroot
+# isolation. Then starts the programs of the image. Needs root; everything is kept in build/image.
+# usage: image.sh                   build the image and try it
+#        image.sh fresh COMMAND...  run a command in a clone of HEAD on the bare base
+#   MIRROR=URL    where debootstrap gets Debian from (default: where this machine's apt gets it)
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+. scripts/lib.sh
+
+WORK=$PWD/build/image
+BASE=localhost/debian-bookworm
+IMAGE=localhost/shmemd:0.1.0
+container=
+
+buildah() {
+  command buildah --root "$WORK/storage" --runroot "$WORK/run" "$@"
+}
+
+# This machine's sources of Debian 12, security updates among them, as lines of a sources.list.
+debian_sources() {
+  apt-get indextargets --format "deb \$(REPO_URI) \$(CODENAME) \$(COMPONENT)" 'Created-By: Packages' 'Origin: Debian' |
+    grep -E ' bookworm(-updates|-security)? main$' | sort -u
+}
+
+# A minimal Debian 12, made once.
+make_base() {
+  local root=$WORK/base sources
+  ! buildah images --quiet "$BASE" >/dev/null 2>&1 || return 0
+  sources=$(debian_sources) || die "apt knows no source of Debian 12; run apt-get update"
+  MIRROR=${MIRROR:-$(awk '$3 == "bookworm" {print $2; exit}' <<<"$sources")}
+  rm -rf "$root"
+  mkdir -p "$root"
+  echo "image: debootstrap of a minimal Debian 12"
+  debootstrap --variant=minbase --include=ca-certificates bookworm "$root" "$MIRROR" >"$WORK/debootstrap.log" 2>&1 ||
+    die "debootstrap failed, see build/image/debootstrap.log"
+  echo "$sources" >"$root/etc/apt/sources.list"
+  rm -rf "$root"/var/cache/apt/archives/*.deb "$root"/var/lib/apt/lists/*
+  container=$(buildah from scratch)
+  buildah add --quiet "$container" "$root" / >/dev/null
+  buildah config --cmd /bin/bash "$container"
+  buildah commit --quiet --rm "$container" "$BASE" >/dev/null
+  container=
+  rm -rf "$root"
+}
+
+build_image() {
+  buildah build --isolation chroot --layers --build-arg "BASE_IMAGE=$BASE" --tag "$IMAGE" .
+}
+
+# Starts the pod of deploy/k8s/base from the image's own files, as its own user.
+try_image() {
+  local root program
+  container=$(buildah from "$IMAGE")
+  for program in shmemd shmemctl shmem-demo-backend; do
+    buildah run --isolation chroot "$container" -- "/usr/bin/$program" --version
+  done
+  root=$(buildah mount "$container")
+  scripts/tools.sh kubernetes-validate
+  build/tools/venv/bin/python3 -B scripts/start_pod.py deploy/k8s/base --image-root "$root"
+}
+
+# A command in a fresh clone of the last commit, on a machine where nothing is installed. It trusts the certificate
+# authorities that this machine trusts, a company's proxy among them.
+run_fresh() {
+  local trusted=/etc/ssl/host.crt variable options=(--isolation chroot --workingdir /src --env CI=true)
+  for variable in SSL_CERT_FILE NODE_EXTRA_CA_CERTS PIP_CERT CARGO_HTTP_CAINFO; do
+    options+=(--env "$variable=$trusted")
+  done
+  rm -rf "$WORK/clone"
+  git clone --quiet . "$WORK/clone"
+  container=$(buildah from "$BASE")
+  buildah run "${options[@]}" --volume "$WORK/clone:/src" --volume /etc/ssl/certs/ca-certificates.crt:$trusted:ro \
+    "$container" -- "$@" </dev/null
+}
+
+finish() {
+  [[ -z $container ]] || buildah rm "$container" >/dev/null
+}
+
+((EUID == 0)) || die "root is needed"
+mkdir -p "$WORK"
+trap finish EXIT
+make_base
+if [[ ${1:-} == fresh ]]; then
+  shift
+  run_fresh "$@"
+else
+  build_image
+  try_image
+fi

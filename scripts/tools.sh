@@ -1,0 +1,70 @@
+#!/usr/bin/env bash
+# Puts pinned checkers into build/tools/bin; does nothing, quickly, for those that are there.
+# usage: tools.sh [buf] [promtool] [grpcurl] [kubernetes-validate]
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+ROOT=$PWD TOOLS=$PWD/build/tools
+
+GRPCURL_VERSION=1.9.1 # 1.9.2 and 1.9.3 cannot talk to a Unix socket
+
+. scripts/lib.sh
+
+# buf from npm, its version and content pinned by the lock file.
+install_buf() {
+  need npm "apt-get install npm"
+  mkdir -p "$TOOLS/npm"
+  cp scripts/tools/package.json scripts/tools/package-lock.json "$TOOLS/npm/"
+  npm ci --prefix "$TOOLS/npm" --ignore-scripts --no-audit --no-fund --loglevel=error </dev/null >/dev/null
+  ln -sf ../npm/node_modules/.bin/buf "$TOOLS/bin/buf"
+}
+
+# promtool out of Debian's package without installing it: that would start a Prometheus server.
+install_promtool() {
+  local work=$TOOLS/promtool
+  mkdir -p "$work"
+  download "$work" || { apt update && download "$work"; } || die "cannot download Debian's package prometheus"
+  dpkg-deb --fsys-tarfile "$work"/prometheus_*.deb | tar -x -C "$TOOLS/bin" --strip-components=3 ./usr/bin/promtool
+  rm -r "$work"
+}
+
+download() {
+  (cd "$1" && apt-get -qq -o APT::Sandbox::User=root download prometheus)
+}
+
+install_grpcurl() {
+  need go "apt-get install golang-go, or Go 1.18 or newer from elsewhere"
+  GOBIN=$TOOLS/bin GOFLAGS=-trimpath go install "github.com/fullstorydev/grpcurl/cmd/grpcurl@v$GRPCURL_VERSION"
+}
+
+# kubernetes-validate from PyPI, in a venv of its own; it carries the schemas.
+install_kubernetes-validate() {
+  python3 -m venv --clear "$TOOLS/venv" || die "python3 -m venv does not work: apt-get install python3-venv"
+  "$TOOLS/venv/bin/pip" install --quiet --disable-pip-version-check --no-deps -r scripts/tools/requirements.txt
+  ln -sf ../venv/bin/kubernetes-validate "$TOOLS/bin/"
+}
+
+# What says which version of a tool is wanted.
+pin_of() {
+  case $1 in
+    buf) cat scripts/tools/package-lock.json ;;
+    grpcurl) echo "$GRPCURL_VERSION" ;;
+    kubernetes-validate) cat scripts/tools/requirements.txt ;;
+    promtool) echo bookworm ;;
+    *) die "no tool '$1'" ;;
+  esac
+}
+
+ensure() {
+  local pin
+  pin=$(pin_of "$1" | sha256sum)
+  [[ -x $TOOLS/bin/$1 && -f $TOOLS/$1.pin && $(<"$TOOLS/$1.pin") == "$pin" ]] && return
+  echo "tools: installing $1"
+  mkdir -p "$TOOLS/bin"
+  "install_$1"
+  [[ -x $TOOLS/bin/$1 ]] || die "$1 did not arrive in ${TOOLS#"$ROOT/"}/bin"
+  echo "$pin" >"$TOOLS/$1.pin"
+}
+
+for tool in "$@"; do
+  ensure "$tool"
+done

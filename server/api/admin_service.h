@@ -1,0 +1,52 @@
+// ShmemAdmin as gRPC's callback API wants it, for the admin socket; and its stand-in for all other listeners.
+#pragma once
+
+#include <string>
+#include <utility>
+
+#include "server/api/replica_reader.h"
+#include "server/feed/control.h"
+#include "vhost/shmem/v1/admin.grpc.pb.h"
+
+namespace shmemd::api {
+
+namespace v1 = ::vhost::shmem::v1;
+
+// Passes commands to the mover and answers when they are done.
+class AdminService final : public v1::ShmemAdmin::CallbackService {
+ public:
+  // `control` outlives the service.
+  AdminService(ReplicaReader reader, feed::Control& control)
+      : reader_(std::move(reader)), control_(control) {}
+
+  grpc::ServerUnaryReactor* RefreshBackend(grpc::CallbackServerContext* context,
+                                           const v1::RefreshBackendRequest* request,
+                                           v1::Backend* response) override;
+  grpc::ServerUnaryReactor* ProbeBackend(grpc::CallbackServerContext* context,
+                                         const v1::ProbeBackendRequest* request,
+                                         v1::ProbeReport* response) override;
+
+ private:
+  ReplicaReader reader_;
+  feed::Control& control_;
+};
+
+// Answers every call with PERMISSION_DENIED and says where it would be served.
+class AdminRefusal final : public v1::ShmemAdmin::CallbackService {
+ public:
+  explicit AdminRefusal(std::string admin_socket) : admin_socket_(std::move(admin_socket)) {}
+
+  grpc::ServerUnaryReactor* RefreshBackend(grpc::CallbackServerContext* context,
+                                           const v1::RefreshBackendRequest* request,
+                                           v1::Backend* response) override;
+  grpc::ServerUnaryReactor* ProbeBackend(grpc::CallbackServerContext* context,
+                                         const v1::ProbeBackendRequest* request,
+                                         v1::ProbeReport* response) override;
+
+ private:
+  grpc::ServerUnaryReactor* Refuse(grpc::CallbackServerContext* context, const char* method) const;
+
+  std::string admin_socket_;
+};
+
+}  // namespace shmemd::api

@@ -1,0 +1,46 @@
+#include "server/api/command_call.h"
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "server/api/errors.h"
+#include "server/base/clock.h"
+
+namespace shmemd::api {
+namespace {
+
+constexpr std::chrono::nanoseconds kLongestWait = std::chrono::seconds(10);
+
+int64_t MonotonicDeadline(const grpc::CallbackServerContext& context) {
+  const std::chrono::nanoseconds left = context.deadline() - std::chrono::system_clock::now();
+  return base::MonotonicNanos() + std::clamp(left, std::chrono::nanoseconds::zero(), kLongestWait).count();
+}
+
+}  // namespace
+
+grpc::ServerUnaryReactor* CommandCall::Start(const grpc::CallbackServerContext& context,
+                                             feed::Control& control, feed::CommandBody body, Answer answer) {
+  const std::shared_ptr<CommandCall> call(new CommandCall(std::move(answer)));
+  call->self_ = call;
+  control.Submit(std::move(body), MonotonicDeadline(context),
+                 [call](const feed::CommandResult& result) { call->OnResult(result); });
+  return call.get();
+}
+
+void CommandCall::OnResult(const feed::CommandResult& result) {
+  if (finished_.exchange(true)) return;
+  Finish(answer_(result));
+}
+
+void CommandCall::OnCancel() {
+  if (finished_.exchange(true)) return;
+  Finish(CancelledByClient());
+}
+
+void CommandCall::OnDone() {
+  answer_ = nullptr;
+  const std::shared_ptr<CommandCall> last = std::move(self_);
+}
+
+}  // namespace shmemd::api

@@ -1,0 +1,54 @@
+#include "server/api/errors.h"
+
+#include <absl/strings/str_cat.h>
+
+#include "google/rpc/error_details.pb.h"
+#include "google/rpc/status.pb.h"
+
+namespace shmemd::api {
+
+grpc::Status Error(grpc::StatusCode code, std::string_view reason, const std::string& message,
+                   const ErrorMetadata& metadata) {
+  google::rpc::ErrorInfo info;
+  info.set_reason(reason.data(), reason.size());
+  info.set_domain(kErrorDomain.data(), kErrorDomain.size());
+  for (const auto& [key, value] : metadata) (*info.mutable_metadata())[key] = value;
+  google::rpc::Status details;
+  details.set_code(static_cast<int>(code));
+  details.set_message(message);
+  details.add_details()->PackFrom(info);
+  return {code, message, details.SerializeAsString()};
+}
+
+grpc::Status BackendNotFound(const std::string& backend_id) {
+  return Error(grpc::StatusCode::NOT_FOUND, "BACKEND_NOT_FOUND",
+               absl::StrCat("back-end ", backend_id, " is not attached"), {{"backend", backend_id}});
+}
+
+grpc::Status CancelledByClient() {
+  return Error(grpc::StatusCode::CANCELLED, "CANCELLED_BY_CLIENT", "the client cancelled the call");
+}
+
+std::string_view CommandFailureReason(feed::CommandFailure failure) {
+  switch (failure) {
+    case feed::CommandFailure::kNone:
+      return "";
+    case feed::CommandFailure::kBackendNotFound:
+      return "BACKEND_NOT_FOUND";
+    case feed::CommandFailure::kShmemNotNegotiated:
+      return "SHMEM_NOT_NEGOTIATED";
+    case feed::CommandFailure::kShmemConfigInvalid:
+      return "SHMEM_CONFIG_INVALID";
+    case feed::CommandFailure::kBackendUnreachable:
+      return "BACKEND_UNREACHABLE";
+    case feed::CommandFailure::kBackendBusy:
+      return "BACKEND_BUSY";
+    case feed::CommandFailure::kTooManyCommands:
+      return "TOO_MANY_COMMANDS";
+    case feed::CommandFailure::kShuttingDown:
+      return "SHUTTING_DOWN";
+  }
+  return "";
+}
+
+}  // namespace shmemd::api

@@ -1,0 +1,28 @@
+// Errors as the API gives them: a canonical code, words for people, and a google.rpc.ErrorInfo for programs.
+#pragma once
+
+#include <grpcpp/support/status.h>
+
+#include <map>
+#include <string>
+#include <string_view>
+
+#include "server/feed/control.h"
+
+namespace shmemd::api {
+
+inline constexpr std::string_view kErrorDomain = "shmem.vhost";
+
+using ErrorMetadata = std::map<std::string, std::string>;
+
+// `reason` is UPPER_SNAKE. Travels as google.rpc.Status in the trailer grpc-status-details-bin.
+grpc::Status Error(grpc::StatusCode code, std::string_view reason, const std::string& message,
+                   const ErrorMetadata& metadata = {});
+
+grpc::Status BackendNotFound(const std::string& backend_id);
+grpc::Status CancelledByClient();
+
+// The reason, e.g. "BACKEND_BUSY".
+std::string_view CommandFailureReason(feed::CommandFailure failure);
+
+}  // namespace shmemd::api

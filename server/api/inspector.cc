@@ -1,0 +1,263 @@
+#include "server/api/inspector.h"
+
+#include <absl/strings/str_cat.h>
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "server/api/errors.h"
+#include "server/api/page.h"
+#include "server/api/page_token.h"
+#include "server/api/resource_name.h"
+#include "server/convert/backend.h"
+#include "server/convert/finding.h"
+#include "server/convert/layout.h"
+#include "server/convert/region.h"
+#include "server/convert/resource_names.h"
+#include "server/convert/values.h"
+
+namespace shmemd::api {
+namespace {
+
+constexpr int kDefaultPageSize = 100;
+constexpr int kMaxPageSize = 1000;
+constexpr int kDefaultExtents = 256;
+constexpr int kMaxExtents = 4096;
+// A page ends early at this size, well below the 4 MiB that clients take by default.
+constexpr size_t kMaxPageBytes = size_t{1} << 20;
+
+grpc::Status InvalidName(const absl::Status& status) {
+  return Error(grpc::StatusCode::INVALID_ARGUMENT, "RESOURCE_NAME_INVALID", std::string(status.message()));
+}
+
+grpc::Status Negative(const char* field, const char* reason, int value) {
+  return Error(grpc::StatusCode::INVALID_ARGUMENT, reason,
+               absl::StrCat(field, ": expected 0 or more, got ", value));
+}
+
+// How many findings an item brings along.
+size_t FindingsOf(v1::View view, v1::View unspecified) {
+  return (view == v1::VIEW_UNSPECIFIED ? unspecified : view) == v1::VIEW_FULL ? kMaxFindingsOfItem : 0;
+}
+
+// Names a list and what selects its items, for its page tokens.
+std::string RequestKey(const char* list, const std::string& parent, bool flag = false) {
+  return absl::StrCat(list, "\n", parent, flag ? "\n1" : "\n0");
+}
+
+// Asks for one item more than the page holds, to know whether there is another page.
+template <typename Request>
+grpc::Status ParseRange(const Request& request, const std::string& request_key, PageRange& range) {
+  if (request.page_size() < 0) return Negative("page_size", "PAGE_SIZE_INVALID", request.page_size());
+  const int size = request.page_size() == 0 ? kDefaultPageSize : std::min(request.page_size(), kMaxPageSize);
+  range.limit = static_cast<size_t>(size) + 1;
+  if (request.page_token().empty()) return grpc::Status::OK;
+  range.after = DecodePageToken(request_key, request.page_token());
+  if (range.after) return grpc::Status::OK;
+  return Error(grpc::StatusCode::INVALID_ARGUMENT, "PAGE_TOKEN_INVALID",
+               "page_token is not one that this list returned for this parent");
+}
+
+// Turns records into messages by `add` until the page is full in items or in bytes.
+template <typename Record, typename Add>
+std::string FillPage(const std::vector<Record>& records, const PageRange& range,
+                     const std::string& request_key, const Add& add) {
+  size_t bytes = 0;
+  for (size_t i = 0; i < records.size(); ++i) {
+    if (i + 1 == range.limit || bytes > kMaxPageBytes)
+      return EncodePageToken(request_key, KeyOf(records[i - 1]));
+    bytes += add(records[i]);
+  }
+  return {};
+}
+
+grpc::Status RegionNotShown(const RegionId& id, const state::Backend& backend) {
+  const ErrorMetadata metadata{{"backend", id.backend_id}, {"shmid", absl::StrCat(id.shmid)}};
+  if (backend.status().config.source == state::ConfigSource::kNotSeen) {
+    return Error(
+        grpc::StatusCode::NOT_FOUND, "REGION_NOT_FOUND",
+        absl::StrCat("back-end ", id.backend_id, ": the sizes of its regions are not known, and nothing is ",
+                     "mapped into shmid ", id.shmid),
+        metadata);
+  }
+  return Error(grpc::StatusCode::NOT_FOUND, "REGION_UNUSED",
+               absl::StrCat("back-end ", id.backend_id, " reports no size for shmid ", id.shmid), metadata);
+}
+
+// OK and both set, or the error.
+grpc::Status FindRegion(const feed::ReplicaView& view, const RegionId& id, const state::Backend*& backend,
+                        const state::Region*& region) {
+  backend = view.Find(id.backend_id);
+  if (backend == nullptr) return BackendNotFound(id.backend_id);
+  region = backend->FindRegion(id.shmid);
+  if (region == nullptr || !region->listed()) return RegionNotShown(id, *backend);
+  return grpc::Status::OK;
+}
+
+// Whether what a parent names is there; a wildcard always is.
+grpc::Status CheckScope(const feed::ReplicaView& view, const Scope& scope) {
+  if (!scope.backend_id) return grpc::Status::OK;
+  if (view.Find(*scope.backend_id) == nullptr) return BackendNotFound(*scope.backend_id);
+  if (!scope.shmid) return grpc::Status::OK;
+  const state::Backend* backend = nullptr;
+  const state::Region* region = nullptr;
+  return FindRegion(view, {*scope.backend_id, *scope.shmid}, backend, region);
+}
+
+}  // namespace
+
+Inspector::Inspector(ReplicaReader reader, ServerFacts facts)
+    : reader_(std::move(reader)), facts_(std::move(facts)) {}
+
+grpc::Status Inspector::GetServerInfo(const v1::GetServerInfoRequest&,
+                                      v1::GetServerInfoResponse& response) const {
+  response.set_version(facts_.version);
+  *response.mutable_start_time() = convert::ToTimestamp(facts_.start_time_ns);
+  response.set_host_page_size_bytes(convert::Saturated(facts_.host_page_size_bytes));
+  response.set_max_mappings(convert::Saturated(facts_.max_mappings));
+  response.set_max_window_bytes(convert::Saturated(facts_.max_window_bytes));
+  reader_([&](const feed::ReplicaView& view) {
+    response.set_revision(convert::Saturated(view.revision));
+    response.set_synced(view.synced);
+    response.set_backend_count(static_cast<int64_t>(view.backends.size()));
+  });
+  return grpc::Status::OK;
+}
+
+grpc::Status Inspector::ListBackends(const v1::ListBackendsRequest& request,
+                                     v1::ListBackendsResponse& response) const {
+  const std::string key = RequestKey("backends", "");
+  PageRange range;
+  if (grpc::Status status = ParseRange(request, key, range); !status.ok()) return status;
+  std::vector<convert::BackendRecord> records;
+  reader_([&](const feed::ReplicaView& view) {
+    records = CopyBackends(view, range, FindingsOf(request.view(), v1::VIEW_BASIC));
+  });
+  response.set_next_page_token(FillPage(records, range, key, [&](const convert::BackendRecord& record) {
+    v1::Backend& item = *response.add_backends();
+    item = convert::ToProto(record);
+    return item.ByteSizeLong();
+  }));
+  return grpc::Status::OK;
+}
+
+grpc::Status Inspector::GetBackend(const v1::GetBackendRequest& request, v1::Backend& response) const {
+  const absl::StatusOr<std::string> id = ParseBackendName(request.name());
+  if (!id.ok()) return InvalidName(id.status());
+  std::optional<convert::BackendRecord> record;
+  reader_([&](const feed::ReplicaView& view) {
+    const state::Backend* backend = view.Find(*id);
+    if (backend != nullptr)
+      record = convert::CopyBackend(*backend, FindingsOf(request.view(), v1::VIEW_FULL));
+  });
+  if (!record) return BackendNotFound(*id);
+  response = convert::ToProto(*record);
+  return grpc::Status::OK;
+}
+
+grpc::Status Inspector::ListRegions(const v1::ListRegionsRequest& request,
+                                    v1::ListRegionsResponse& response) const {
+  const absl::StatusOr<Scope> scope = ParseBackendParent(request.parent());
+  if (!scope.ok()) return InvalidName(scope.status());
+  const std::string key = RequestKey("regions", request.parent());
+  PageRange range;
+  if (grpc::Status status = ParseRange(request, key, range); !status.ok()) return status;
+  grpc::Status status;
+  std::vector<convert::RegionRecord> records;
+  reader_([&](const feed::ReplicaView& view) {
+    status = CheckScope(view, *scope);
+    if (status.ok()) records = CopyRegions(view, *scope, range, FindingsOf(request.view(), v1::VIEW_BASIC));
+  });
+  response.set_next_page_token(FillPage(records, range, key, [&](const convert::RegionRecord& record) {
+    v1::Region& item = *response.add_regions();
+    item = convert::ToProto(record);
+    return item.ByteSizeLong();
+  }));
+  return status;
+}
+
+grpc::Status Inspector::GetRegion(const v1::GetRegionRequest& request, v1::Region& response) const {
+  const absl::StatusOr<RegionId> id = ParseRegionName(request.name());
+  if (!id.ok()) return InvalidName(id.status());
+  grpc::Status status;
+  convert::RegionRecord record;
+  reader_([&](const feed::ReplicaView& view) {
+    const state::Backend* backend = nullptr;
+    const state::Region* region = nullptr;
+    status = FindRegion(view, *id, backend, region);
+    if (status.ok())
+      record = convert::CopyRegion(*backend, *region, FindingsOf(request.view(), v1::VIEW_FULL));
+  });
+  if (status.ok()) response = convert::ToProto(record);
+  return status;
+}
+
+grpc::Status Inspector::GetRegionLayout(const v1::GetRegionLayoutRequest& request,
+                                        v1::GetRegionLayoutResponse& response) const {
+  const absl::StatusOr<RegionId> id = ParseRegionName(request.name());
+  if (!id.ok()) return InvalidName(id.status());
+  if (request.max_extents() < 0) return Negative("max_extents", "MAX_EXTENTS_INVALID", request.max_extents());
+  const int max = request.max_extents() == 0 ? kDefaultExtents : std::min(request.max_extents(), kMaxExtents);
+  grpc::Status status;
+  convert::RegionRecord record;
+  convert::Layout layout;
+  reader_([&](const feed::ReplicaView& view) {
+    const state::Backend* backend = nullptr;
+    const state::Region* region = nullptr;
+    status = FindRegion(view, *id, backend, region);
+    if (!status.ok()) return;
+    record = convert::CopyRegion(*backend, *region, 0);
+    layout = convert::MakeLayout(region->table, backend->page_size(), static_cast<size_t>(max));
+  });
+  if (!status.ok()) return status;
+  *response.mutable_region() = convert::ToProto(record);
+  for (const convert::Extent& extent : layout.extents) *response.add_extents() = convert::ToProto(extent);
+  response.set_coarse(layout.coarse);
+  return grpc::Status::OK;
+}
+
+grpc::Status Inspector::ListMappings(const v1::ListMappingsRequest& request,
+                                     v1::ListMappingsResponse& response) const {
+  const absl::StatusOr<Scope> scope = ParseRegionParent(request.parent());
+  if (!scope.ok()) return InvalidName(scope.status());
+  const std::string key = RequestKey("mappings", request.parent());
+  PageRange range;
+  if (grpc::Status status = ParseRange(request, key, range); !status.ok()) return status;
+  grpc::Status status;
+  std::vector<convert::MappingRecord> records;
+  reader_([&](const feed::ReplicaView& view) {
+    status = CheckScope(view, *scope);
+    if (status.ok()) records = CopyMappings(view, *scope, range);
+  });
+  response.set_next_page_token(FillPage(records, range, key, [&](const convert::MappingRecord& record) {
+    v1::Mapping& item = *response.add_mappings();
+    item = convert::ToProto(record);
+    return item.ByteSizeLong();
+  }));
+  return status;
+}
+
+grpc::Status Inspector::ListFindings(const v1::ListFindingsRequest& request,
+                                     v1::ListFindingsResponse& response) const {
+  const absl::StatusOr<Scope> scope = ParseBackendParent(request.parent());
+  if (!scope.ok()) return InvalidName(scope.status());
+  const std::string key = RequestKey("findings", request.parent(), request.include_closed());
+  PageRange range;
+  if (grpc::Status status = ParseRange(request, key, range); !status.ok()) return status;
+  grpc::Status status;
+  std::vector<convert::FindingRecord> records;
+  reader_([&](const feed::ReplicaView& view) {
+    status = CheckScope(view, *scope);
+    if (status.ok()) records = CopyFindings(view, *scope, range, request.include_closed());
+  });
+  response.set_next_page_token(FillPage(records, range, key, [&](const convert::FindingRecord& record) {
+    v1::Finding& item = *response.add_findings();
+    item = convert::ToProto(record);
+    return item.ByteSizeLong();
+  }));
+  return status;
+}
+
+}  // namespace shmemd::api

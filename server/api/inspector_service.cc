@@ -1,0 +1,62 @@
+#include "server/api/inspector_service.h"
+
+namespace shmemd::api {
+namespace {
+
+grpc::ServerUnaryReactor* Finished(grpc::CallbackServerContext* context, const grpc::Status& status) {
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  reactor->Finish(status);
+  return reactor;
+}
+
+}  // namespace
+
+grpc::ServerUnaryReactor* InspectorService::GetServerInfo(grpc::CallbackServerContext* context,
+                                                          const v1::GetServerInfoRequest* request,
+                                                          v1::GetServerInfoResponse* response) {
+  return Finished(context, inspector_.GetServerInfo(*request, *response));
+}
+
+grpc::ServerUnaryReactor* InspectorService::ListBackends(grpc::CallbackServerContext* context,
+                                                         const v1::ListBackendsRequest* request,
+                                                         v1::ListBackendsResponse* response) {
+  return Finished(context, inspector_.ListBackends(*request, *response));
+}
+
+grpc::ServerUnaryReactor* InspectorService::GetBackend(grpc::CallbackServerContext* context,
+                                                       const v1::GetBackendRequest* request,
+                                                       v1::Backend* response) {
+  return Finished(context, inspector_.GetBackend(*request, *response));
+}
+
+grpc::ServerUnaryReactor* InspectorService::ListRegions(grpc::CallbackServerContext* context,
+                                                        const v1::ListRegionsRequest* request,
+                                                        v1::ListRegionsResponse* response) {
+  return Finished(context, inspector_.ListRegions(*request, *response));
+}
+
+grpc::ServerUnaryReactor* InspectorService::GetRegion(grpc::CallbackServerContext* context,
+                                                      const v1::GetRegionRequest* request,
+                                                      v1::Region* response) {
+  return Finished(context, inspector_.GetRegion(*request, *response));
+}
+
+grpc::ServerUnaryReactor* InspectorService::GetRegionLayout(grpc::CallbackServerContext* context,
+                                                            const v1::GetRegionLayoutRequest* request,
+                                                            v1::GetRegionLayoutResponse* response) {
+  return Finished(context, inspector_.GetRegionLayout(*request, *response));
+}
+
+grpc::ServerUnaryReactor* InspectorService::ListMappings(grpc::CallbackServerContext* context,
+                                                         const v1::ListMappingsRequest* request,
+                                                         v1::ListMappingsResponse* response) {
+  return Finished(context, inspector_.ListMappings(*request, *response));
+}
+
+grpc::ServerUnaryReactor* InspectorService::ListFindings(grpc::CallbackServerContext* context,
+                                                         const v1::ListFindingsRequest* request,
+                                                         v1::ListFindingsResponse* response) {
+  return Finished(context, inspector_.ListFindings(*request, *response));
+}
+
+}  // namespace shmemd::api

@@ -1,0 +1,69 @@
+// What shmemd is told to do: a file, flags, or both. Every setting is one row of the setting table, which makes the
+// keys of the file, the flags and the reference.
+#pragma once
+
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "server/state/backend_spec.h"
+
+namespace shmemd::app {
+
+struct Config {
+  std::string run_dir = "/run/shmemd";
+  std::string api_socket;  // empty: api.sock in run_dir
+  std::string api_socket_mode = "0660";
+  std::string api_socket_owner;  // empty: as created
+  std::string api_socket_group;  // empty: as created
+  std::string api_admin_socket;  // empty: admin.sock in run_dir
+  std::string api_admin_socket_mode = "0600";
+  std::string api_admin_socket_owner;
+  std::string api_admin_socket_group;
+  std::string api_listen = "off";
+  std::string metrics_listen = "127.0.0.1:18044";
+  int64_t max_mappings = 1024;
+  int64_t max_window_bytes = int64_t{1} << 40;
+  int64_t connect_timeout_ms = 5000;
+  int64_t query_timeout_ms = 5000;
+  int64_t reconnect_min_ms = 100;
+  int64_t reconnect_max_ms = 5000;
+  int64_t shutdown_timeout_ms = 5000;
+  std::string log_level = "info";
+  std::vector<state::BackendSpec> backends;
+
+  std::string ApiSocketPath() const;
+  std::string AdminSocketPath() const;
+};
+
+// One setting: a key of the file and a flag.
+struct Setting {
+  std::string_view key;    // "api.socket_mode"; the flag is "--api-socket-mode"
+  std::string_view value;  // what the value is, for the help: "PATH", "DURATION", ...
+  std::string_view fallback;
+  std::string_view help;
+  // InvalidArgument says what was expected and got, without naming key or place.
+  std::function<absl::Status(Config&, const std::string&)> set;
+
+  std::string flag() const;
+};
+const std::vector<Setting>& Settings();
+
+// Adds a back-end. InvalidArgument for an id that is no id or is there already, and for a path that is not absolute.
+absl::Status AddBackend(Config& config, state::Mode mode, std::string_view id, std::string_view socket);
+// "ID=CONNECT", the short form of a flag.
+absl::Status AddBackendByFlag(Config& config, state::Mode mode, std::string_view text);
+
+// What no single setting can judge. InvalidArgument says which settings do not go together.
+absl::Status Validate(const Config& config);
+
+// "5s", "250ms", "2m" as milliseconds; "1TiB", "64 MiB", "4096" as bytes.
+absl::StatusOr<int64_t> ParseDurationMs(std::string_view text);
+absl::StatusOr<int64_t> ParseBytes(std::string_view text);
+
+}  // namespace shmemd::app

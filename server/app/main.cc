@@ -1,0 +1,73 @@
+// shmemd: the sidecar, everything in one process.
+#include <absl/strings/str_split.h>
+#include <signal.h>
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <iostream>
+#include <string>
+
+#include "server/app/command_line.h"
+#include "server/app/shmemd_app.h"
+#include "server/app/version.h"
+
+namespace {
+
+// Each back-end needs a few descriptors and each mapping under way one more: the soft limit is made for select().
+void RaiseDescriptorLimit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+void StartLog(const std::string& level) {
+  spdlog::set_default_logger(spdlog::stderr_logger_mt("shmemd"));
+  spdlog::set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %l %v");
+  spdlog::set_level(spdlog::level::from_str(level));
+}
+
+// Blocked before any thread starts, so that only WaitForEnd takes them.
+sigset_t BlockEndSignals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  return signals;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const shmemd::app::ParsedCommandLine line = shmemd::app::ParseCommandLine(argc, argv);
+  if (!line.run) return line.exit_code;
+  const shmemd::app::Config& config = line.run->config;
+  if (line.run->check_only) {
+    std::cout << shmemd::app::DescribeConfig(config);
+    return 0;
+  }
+  StartLog(config.log_level);
+  signal(SIGPIPE, SIG_IGN);
+  const sigset_t end_signals = BlockEndSignals();
+  RaiseDescriptorLimit();
+
+  auto app = shmemd::app::ShmemdApp::Start(config);
+  if (!app.ok()) {
+    std::cerr << "shmemd: " << app.status().message() << "\n";
+    return 1;
+  }
+  spdlog::info("shmemd {} serves", shmemd::app::kVersion);
+  const std::string summary = (*app)->Summary();
+  for (const absl::string_view text : absl::StrSplit(summary, '\n')) {
+    spdlog::info("{}", std::string(text));
+  }
+  int signal_number = 0;
+  sigwait(&end_signals, &signal_number);
+  spdlog::info("{}: ending", signal_number == SIGTERM ? "SIGTERM" : "SIGINT");
+  app->reset();
+  spdlog::info("ended");
+  return 0;
+}

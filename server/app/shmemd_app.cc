@@ -1,0 +1,152 @@
+#include "server/app/shmemd_app.h"
+
+#include <absl/strings/numbers.h>
+#include <absl/strings/str_cat.h>
+#include <grp.h>
+#include <pwd.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <optional>
+#include <utility>
+
+#include "server/app/version.h"
+#include "server/base/clock.h"
+
+namespace shmemd::app {
+namespace {
+
+// Updates between the frontend loop and the hub: 2 MiB, about a second of a busy back-end.
+constexpr size_t kQueueCapacity = 8192;
+constexpr uint8_t kFrontendSource = 1;
+constexpr int64_t kTurnDeadlineNs = 10'000'000'000;
+
+uint64_t PageSize() { return static_cast<uint64_t>(sysconf(_SC_PAGESIZE)); }
+
+// A name or a number, as chown takes it. `lookup` gives the number of a name.
+template <typename Lookup>
+absl::StatusOr<std::optional<uint32_t>> ParseOwner(const std::string& key, const std::string& text, Lookup lookup) {
+  if (text.empty()) return std::optional<uint32_t>();
+  uint32_t number = 0;
+  if (absl::SimpleAtoi(text, &number)) return std::optional<uint32_t>(number);
+  const std::optional<uint32_t> found = lookup(text);
+  if (!found) return absl::InvalidArgumentError(absl::StrCat(key, ": there is no '", text, "' on this host"));
+  return found;
+}
+
+std::optional<uint32_t> UserId(const std::string& name) {
+  const passwd* entry = getpwnam(name.c_str());
+  return entry != nullptr ? std::optional<uint32_t>(entry->pw_uid) : std::nullopt;
+}
+
+std::optional<uint32_t> GroupId(const std::string& name) {
+  const group* entry = getgrnam(name.c_str());
+  return entry != nullptr ? std::optional<uint32_t>(entry->gr_gid) : std::nullopt;
+}
+
+absl::StatusOr<api::SocketConfig> MakeSocketConfig(const std::string& key, const std::string& path, const std::string& mode,
+                                                   const std::string& owner, const std::string& group) {
+  api::SocketConfig socket;
+  socket.path = path;
+  socket.mode = static_cast<mode_t>(std::strtoul(mode.c_str(), nullptr, 8));
+  const auto uid = ParseOwner(key + "_owner", owner, UserId);
+  if (!uid.ok()) return uid.status();
+  const auto gid = ParseOwner(key + "_group", group, GroupId);
+  if (!gid.ok()) return gid.status();
+  socket.owner = *uid;
+  socket.group = *gid;
+  return socket;
+}
+
+absl::StatusOr<api::ApiConfig> MakeApiConfig(const Config& config) {
+  auto socket = MakeSocketConfig("api.socket", config.ApiSocketPath(), config.api_socket_mode, config.api_socket_owner,
+                                 config.api_socket_group);
+  if (!socket.ok()) return socket.status();
+  auto admin = MakeSocketConfig("api.admin_socket", config.AdminSocketPath(), config.api_admin_socket_mode,
+                                config.api_admin_socket_owner, config.api_admin_socket_group);
+  if (!admin.ok()) return admin.status();
+  api::ApiConfig api;
+  api.socket = *std::move(socket);
+  api.admin_socket = *std::move(admin);
+  if (config.api_listen != "off") api.listen = config.api_listen;
+  api.facts = {kVersion, base::WallNanos(), PageSize(), static_cast<uint64_t>(config.max_mappings),
+               static_cast<uint64_t>(config.max_window_bytes)};
+  return api;
+}
+
+frontend::FrontendConfig MakeFrontendConfig(const Config& config) {
+  constexpr int64_t kNsPerMs = 1'000'000;
+  frontend::FrontendConfig frontend;
+  frontend.timeouts.connect_ns = config.connect_timeout_ms * kNsPerMs;
+  frontend.timeouts.query_ns = config.query_timeout_ms * kNsPerMs;
+  frontend.reconnect.min_ns = config.reconnect_min_ms * kNsPerMs;
+  frontend.reconnect.max_ns = config.reconnect_max_ms * kNsPerMs;
+  frontend.limits.max_mappings = static_cast<uint64_t>(config.max_mappings);
+  frontend.limits.max_window_bytes = static_cast<uint64_t>(config.max_window_bytes);
+  return frontend;
+}
+
+}  // namespace
+
+ShmemdApp::ShmemdApp(Config config) : config_(std::move(config)), queue_(kQueueCapacity), hub_(PageSize()) {}
+
+absl::StatusOr<std::unique_ptr<ShmemdApp>> ShmemdApp::Start(const Config& config) {
+  auto app = std::unique_ptr<ShmemdApp>(new ShmemdApp(config));
+  if (absl::Status status = app->StartServing(); !status.ok()) return status;
+  return app;
+}
+
+absl::Status ShmemdApp::StartServing() {
+  hub_.AddSource(queue_, control_);
+  auto loop = frontend::FrontendLoop::Create(queue_, control_, MakeFrontendConfig(config_), kFrontendSource);
+  if (!loop.ok()) return loop.status();
+  loop_ = *std::move(loop);
+  hub_.Start();
+
+  auto api_config = MakeApiConfig(config_);
+  if (!api_config.ok()) return api_config.status();
+  api_ = std::make_unique<api::ApiServer>(*std::move(api_config), [this](const auto& read) { hub_.Read(read); }, control_);
+  if (absl::Status status = api_->Start(); !status.ok()) return status;
+
+  if (config_.metrics_listen != "off") {
+    auto http = metrics::HttpEndpoint::Start({config_.metrics_listen, kVersion, [this] { return WhyNotAlive(); },
+                                              [this] { return WhyNotReady(); }},
+                                             hub_);
+    if (!http.ok()) return http.status();
+    http_ = *std::move(http);
+  }
+  // Last, so that a start that fails has disturbed no back-end.
+  for (const state::BackendSpec& backend : config_.backends) loop_->Attach(backend);
+  loop_->Start();
+  ready_.store(true);
+  return absl::OkStatus();
+}
+
+ShmemdApp::~ShmemdApp() {
+  ready_.store(false);
+  if (api_ != nullptr) api_->Shutdown(std::chrono::milliseconds(config_.shutdown_timeout_ms));
+  http_.reset();
+  if (loop_ != nullptr) loop_->Stop();
+  hub_.Stop();
+}
+
+std::string ShmemdApp::Summary() const {
+  std::string text = absl::StrCat("inspector on unix:", config_.ApiSocketPath(), "\nadmin on unix:", config_.AdminSocketPath());
+  if (const std::string tcp = api_->listen_address(); !tcp.empty()) absl::StrAppend(&text, "\ninspector on ", tcp);
+  if (http_ != nullptr) absl::StrAppend(&text, "\nmetrics on http://", http_->address(), "/metrics");
+  for (const state::BackendSpec& backend : config_.backends) {
+    absl::StrAppend(&text, "\nback-end ", backend.id, ": ", state::ModeName(backend.mode), " at ", backend.backend_socket);
+  }
+  return text;
+}
+
+std::string ShmemdApp::WhyNotAlive() const {
+  const int64_t now_ns = base::MonotonicNanos();
+  if (now_ns - hub_.last_turn_ns() > kTurnDeadlineNs) return "the hub has not turned for 10 s";
+  if (ready_.load() && now_ns - loop_->last_turn_ns() > kTurnDeadlineNs) return "the frontend loop has not turned for 10 s";
+  return "";
+}
+
+std::string ShmemdApp::WhyNotReady() const { return ready_.load() ? "" : "starting or stopping"; }
+
+}  // namespace shmemd::app

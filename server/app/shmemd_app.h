@@ -1,0 +1,52 @@
+// The composition root: makes every part, connects them, starts and ends them in order.
+//
+// Used by main's thread only.
+#pragma once
+
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+
+#include <atomic>
+#include <memory>
+#include <string>
+
+#include "server/api/api_server.h"
+#include "server/app/config.h"
+#include "server/feed/control.h"
+#include "server/feed/hub.h"
+#include "server/feed/update_queue.h"
+#include "server/frontend/frontend_loop.h"
+#include "server/metrics/http_endpoint.h"
+
+namespace shmemd::app {
+
+class ShmemdApp {
+ public:
+  // Opens every socket and port, then begins to talk to the back-ends. One that cannot be opened is an error that
+  // names it; a back-end that is missing is not.
+  static absl::StatusOr<std::unique_ptr<ShmemdApp>> Start(const Config& config);
+  // Ends what Start began: API first, so that nobody is told of back-ends that go away because we do.
+  ~ShmemdApp();
+  ShmemdApp(const ShmemdApp&) = delete;
+  ShmemdApp& operator=(const ShmemdApp&) = delete;
+
+  // Where it serves, for the log: one line each.
+  std::string Summary() const;
+
+ private:
+  explicit ShmemdApp(Config config);
+  absl::Status StartServing();
+  std::string WhyNotAlive() const;
+  std::string WhyNotReady() const;
+
+  const Config config_;
+  feed::UpdateQueue queue_;
+  feed::Control control_;
+  feed::Hub hub_;
+  std::unique_ptr<frontend::FrontendLoop> loop_;
+  std::unique_ptr<api::ApiServer> api_;
+  std::unique_ptr<metrics::HttpEndpoint> http_;
+  std::atomic<bool> ready_{false};
+};
+
+}  // namespace shmemd::app

@@ -1,0 +1,20 @@
+// A back-end, its features and its configuration reply as messages. What is not known stays unset.
+#pragma once
+
+#include "server/convert/record.h"
+#include "vhost/shmem/v1/backend.pb.h"
+
+namespace shmemd::convert {
+
+namespace v1 = ::vhost::shmem::v1;
+
+v1::Backend ToProto(const BackendRecord& record);
+v1::Features ToProto(const state::Features& features);
+v1::ShmemConfig ToProto(const state::ShmemConfig& config);
+v1::PeerProcess ToProto(const state::PeerProcess& peer);
+v1::BackendTotals ToProto(const state::BackendTotals& totals);
+
+// `cause` in words, with the name of the message that it is about. Empty when there is nothing to explain.
+std::string CauseWords(const state::Cause& cause);
+
+}  // namespace shmemd::convert

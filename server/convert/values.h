@@ -1,0 +1,18 @@
+// Plain numbers of the model as the API spells them. Pure functions, any thread, any number is fine.
+#pragma once
+
+#include <google/protobuf/duration.pb.h>
+#include <google/protobuf/timestamp.pb.h>
+
+#include <cstdint>
+
+namespace shmemd::convert {
+
+// The number, or the largest int64 where it does not fit: a peer may say any 64 bits.
+int64_t Saturated(uint64_t value);
+
+// `wall_ns`: nanoseconds since the Unix epoch.
+google::protobuf::Timestamp ToTimestamp(int64_t wall_ns);
+google::protobuf::Duration ToDuration(int64_t duration_ns);
+
+}  // namespace shmemd::convert

@@ -1,0 +1,133 @@
+#include "server/feed/hub.h"
+
+#include <poll.h>
+
+#include <algorithm>
+#include <chrono>
+
+#include "server/base/clock.h"
+
+namespace shmemd::feed {
+namespace {
+
+constexpr int64_t kTurnAtLeastEveryNs = 1'000'000'000;
+
+}  // namespace
+
+Hub::Hub(uint64_t page_size) : page_size_(page_size), last_turn_ns_(base::MonotonicNanos()) {}
+
+Hub::~Hub() { Stop(); }
+
+void Hub::AddSource(UpdateQueue& queue, Control& control) {
+  sources_.push_back(std::make_unique<Source>(queue, control, page_size_));
+  queue.set_wake(&wake_);
+  control.set_wake(&wake_);
+}
+
+void Hub::Start() {
+  thread_ = std::thread([this] { Run(); });
+}
+
+void Hub::Stop() {
+  if (!thread_.joinable()) return;
+  stopping_.store(true, std::memory_order_release);
+  wake_.Ring();
+  thread_.join();
+  for (const auto& source : sources_) {
+    source->queue.set_wake(nullptr);
+    source->control.set_wake(nullptr);
+  }
+}
+
+void Hub::Run() {
+  while (!stopping_.load(std::memory_order_acquire)) {
+    Turn();
+    Sleep();
+  }
+  Turn();
+  for (const auto& source : sources_) source->control.Shutdown();
+}
+
+void Hub::Turn() {
+  for (const auto& source : sources_) {
+    // Answers are gathered before the events are applied: the mover published its events before it answered.
+    source->control.CollectAnswers();
+    while (ApplyBatch(*source)) {
+    }
+    bool whole = false;
+    {
+      base::MutexLock lock(mutex_);
+      whole = !source->queue.lost() && !source->replica.catching_up();
+    }
+    source->control.RunCompletions(base::MonotonicNanos(), whole);
+  }
+  last_turn_ns_.store(base::MonotonicNanos(), std::memory_order_relaxed);
+}
+
+bool Hub::ApplyBatch(Source& source) {
+  int applied = 0;
+  bool changed = false;
+  {
+    base::MutexLock lock(mutex_);
+    while (applied < kBatch) {
+      std::optional<Update> update = source.queue.TryPop();
+      if (!update) break;
+      ++applied;
+      if (!source.replica.Apply(std::move(*update))) continue;
+      ++revision_;
+      changed = true;
+    }
+    if (source.replica.TakeMembershipChange()) IndexById();
+  }
+  if (changed) changed_.notify_all();
+  return applied == kBatch;
+}
+
+void Hub::IndexById() {
+  by_id_.clear();
+  for (const auto& source : sources_) {
+    for (const auto& [handle, table] : source->replica.tables()) by_id_[table->spec().id] = table.get();
+  }
+}
+
+bool Hub::SyncedLocked() const {
+  return std::none_of(sources_.begin(), sources_.end(), [](const auto& source) {
+    return source->queue.lost() || source->replica.catching_up();
+  });
+}
+
+void Hub::Sleep() {
+  bool empty = true;
+  for (const auto& source : sources_) empty &= source->queue.PrepareToSleep();
+  if (!empty) return;
+  int64_t wait_ns = kTurnAtLeastEveryNs;
+  for (const auto& source : sources_) {
+    wait_ns = std::min(wait_ns, source->control.NextDeadline() - base::MonotonicNanos());
+  }
+  pollfd wake{wake_.fd(), POLLIN, 0};
+  poll(&wake, 1, static_cast<int>(std::max<int64_t>(wait_ns, 0) / 1'000'000 + 1));
+  wake_.Clear();
+}
+
+void Hub::Read(const std::function<void(const ReplicaView&)>& read) const {
+  base::MutexLock lock(mutex_);
+  read(ReplicaView{by_id_, revision_, SyncedLocked()});
+}
+
+uint64_t Hub::dropped_count() const {
+  uint64_t sum = 0;
+  for (const auto& source : sources_) sum += source->queue.dropped_count();
+  return sum;
+}
+
+bool Hub::WaitForChange(uint64_t seen_revision, int64_t deadline_ns) const {
+  base::MutexLock lock(mutex_);
+  while (revision_ == seen_revision) {
+    const int64_t left_ns = deadline_ns - base::MonotonicNanos();
+    if (left_ns <= 0) return false;
+    changed_.wait_for(mutex_, std::chrono::nanoseconds(left_ns));
+  }
+  return true;
+}
+
+}  // namespace shmemd::feed

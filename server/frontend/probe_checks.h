@@ -1,0 +1,27 @@
+// What a probe saw, judged rule by rule.
+//
+// Pure, any thread.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "server/state/probe_report.h"
+#include "server/vhost/codec.h"
+
+namespace shmemd::frontend {
+
+struct ProbeObservation {
+  std::string socket;
+  int64_t start_time_ns = 0;  // wall clock
+  int64_t duration_ns = 0;
+  state::Features features;
+  std::vector<vhost::ShmemConfigReply> answers;  // none, one or two, of one connection
+  state::Cause failure;                          // kNone: it was answered twice
+};
+
+// `page_size` of this host, in bytes.
+state::ProbeReport MakeProbeReport(const ProbeObservation& seen, uint64_t page_size);
+
+}  // namespace shmemd::frontend

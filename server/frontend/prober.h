@@ -1,0 +1,54 @@
+// Asks a back-end directly: connects as its front-end, asks GET_SHMEM_CONFIG twice, leaves, and reports.
+#pragma once
+
+#include <absl/status/statusor.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "server/frontend/connection.h"
+#include "server/frontend/frontend_config.h"
+#include "server/frontend/probe_checks.h"
+
+namespace shmemd::frontend {
+
+// One probe on a loop. Owned by whoever runs the loop, used on its thread.
+class Prober final : Connection::Observer {
+ public:
+  // Unavailable, saying why, when nobody could be connected to; else a report, also of a conversation that failed.
+  using Done = std::function<void(absl::StatusOr<state::ProbeReport>)>;
+
+  // `loop` outlives the probe. `page_size` in bytes. `done` is called once, in a later turn, and may destroy the
+  // probe; destroyed before, it calls nobody.
+  Prober(net::EventLoop& loop, std::string socket, const Timeouts& timeouts, uint64_t page_size, Done done);
+  ~Prober() override;
+  void Start();
+
+  const std::string& socket() const { return seen_.socket; }
+
+ private:
+  void OnConnected(const net::PeerCredentials& peer) override;
+  void OnFeatures(const state::Features& features) override;
+  void OnBackendChannel(base::UniqueFd channel) override;
+  void OnUnsupported(const state::Cause& cause) override;
+  void OnAnswer(const vhost::ShmemConfigReply& reply, int64_t duration_ns) override;
+  void OnEnded(const state::Cause& cause, int64_t query_duration_ns) override;
+  void FinishLater();
+  void Finish();
+
+  net::EventLoop& loop_;
+  const uint64_t page_size_;
+  Done done_;
+  ProbeObservation seen_;
+  int64_t start_ns_ = 0;  // monotonic
+  bool connected_ = false;
+  base::UniqueFd backend_channel_;  // held open, so that the back-end sees no end of it; not served
+  std::optional<net::EventLoop::TimerId> finish_timer_;
+  Connection connection_;
+};
+
+// The same without a loop of one's own: blocks until the probe is over, at most three times the time-outs together.
+absl::StatusOr<state::ProbeReport> Probe(const std::string& socket, const Timeouts& timeouts);
+
+}  // namespace shmemd::frontend

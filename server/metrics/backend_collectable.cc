@@ -1,0 +1,133 @@
+#include "server/metrics/backend_collectable.h"
+
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "server/metrics/samples.h"
+
+namespace shmemd::metrics {
+namespace {
+
+// What a scrape needs of a region, copied while the replica is locked.
+struct RegionNumbers {
+  state::RegionStatus status;
+  state::RegionTotals totals;
+  std::optional<uint64_t> size_bytes;
+  uint64_t largest_hole_bytes = 0;
+  uint64_t hole_count = 0;
+  bool listed = false;
+};
+
+struct BackendNumbers {
+  std::string id;
+  state::Mode mode{};
+  bool up = false;
+  state::BackendStatus status;
+  std::vector<RegionNumbers> regions;
+  std::map<std::pair<state::Severity, std::string_view>, int> open_findings;
+};
+
+BackendNumbers NumbersOf(const state::Backend& backend) {
+  BackendNumbers numbers;
+  numbers.id = backend.spec().id;
+  numbers.mode = backend.spec().mode;
+  numbers.up = backend.up();
+  numbers.status = backend.status();
+  numbers.regions.reserve(backend.regions().size());
+  for (const auto& [shmid, region] : backend.regions()) {
+    numbers.regions.push_back({region.status, region.table.totals(), region.table.size_bytes(),
+                               region.table.largest_hole_bytes(), region.table.hole_count(), region.listed()});
+  }
+  for (const auto& [key, finding] : backend.findings()) {
+    if (!finding.open) continue;
+    ++numbers.open_findings[{state::FindingSeverity(finding.code), state::FindingCodeName(finding.code)}];
+  }
+  return numbers;
+}
+
+double Number(uint64_t value) { return static_cast<double>(value); }
+
+// For a closed set of reasons: only those that occurred.
+template <typename Counts, typename Name>
+void AddCounts(Samples& samples, Metric metric, std::string_view backend, std::string_view shmid, const Counts& counts,
+               Name name) {
+  for (size_t i = 0; i < counts.size(); ++i) {
+    if (counts[i] == 0) continue;
+    samples.Add(metric, {backend, shmid, name(static_cast<state::RequestFailure>(i))}, Number(counts[i]));
+  }
+}
+
+void AddSettled(Samples& samples, std::string_view id, std::string_view shmid, const RegionNumbers& region) {
+  samples.Add(Metric::kMappedBytes, {id, shmid}, Number(region.totals.mapped_bytes));
+  samples.Add(Metric::kAssumedBytes, {id, shmid}, Number(region.totals.assumed_bytes));
+  samples.Add(Metric::kStaleBytes, {id, shmid}, Number(region.totals.stale_bytes));
+  samples.Add(Metric::kAtRiskBytes, {id, shmid}, Number(region.totals.at_risk_bytes));
+  samples.Add(Metric::kMappedPeakBytes, {id, shmid}, Number(region.status.peak_mapped_bytes));
+  samples.Add(Metric::kWritableMappedBytes, {id, shmid}, Number(region.totals.writable_bytes));
+  samples.Add(Metric::kMappings, {id, shmid}, Number(region.totals.mapping_count));
+  samples.Add(Metric::kRegionInfo, {id, shmid, ""}, 1);
+  if (!region.size_bytes) return;
+  samples.Add(Metric::kRegionSizeBytes, {id, shmid}, Number(*region.size_bytes));
+  samples.Add(Metric::kLargestFreeExtentBytes, {id, shmid}, Number(region.largest_hole_bytes));
+  samples.Add(Metric::kFreeExtents, {id, shmid}, Number(region.hole_count));
+}
+
+void AddRegion(Samples& samples, std::string_view id, const RegionNumbers& region) {
+  const std::string shmid = std::to_string(region.status.shmid);
+  if (region.listed) AddSettled(samples, id, shmid, region);
+  const state::RequestCounters& counters = region.status.counters;
+  samples.Add(Metric::kMapRequests, {id, shmid}, Number(counters.map_requests));
+  samples.Add(Metric::kUnmapRequests, {id, shmid}, Number(counters.unmap_requests));
+  samples.Add(Metric::kMapBytes, {id, shmid}, Number(counters.map_bytes_total));
+  AddCounts(samples, Metric::kMapFailures, id, shmid, counters.map_failures, state::RequestFailureName);
+  AddCounts(samples, Metric::kUnmapFailures, id, shmid, counters.unmap_failures, state::RequestFailureName);
+}
+
+void AddConversation(Samples& samples, const BackendNumbers& backend) {
+  const std::string& id = backend.id;
+  const state::BackendStatus& status = backend.status;
+  samples.Add(Metric::kBackendUp, {id}, backend.up ? 1 : 0);
+  const int bit = status.features.shmem_bit;
+  samples.Add(Metric::kBackendInfo,
+              {id, state::ModeName(backend.mode), bit < 0 ? "" : std::to_string(bit),
+               state::NumRegionsMeaningName(status.config.meaning)},
+              1);
+  for (int i = 0; i < state::kBackendStateCount; ++i) {
+    const auto state = static_cast<state::BackendState>(i);
+    samples.Add(Metric::kBackendState, {id, state::BackendStateName(state)}, state == status.state ? 1 : 0);
+  }
+  samples.Add(Metric::kBackendConnects, {id}, status.epoch);
+  for (size_t i = 0; i < status.disconnect_counts.size(); ++i) {
+    if (status.disconnect_counts[i] == 0) continue;
+    samples.Add(Metric::kBackendDisconnects, {id, state::StateReasonName(static_cast<state::StateReason>(i))},
+                Number(status.disconnect_counts[i]));
+  }
+  samples.Add(Metric::kBackendResets, {id}, status.reset_count);
+  samples.Add(Metric::kConfigQueries, {id}, Number(status.query_count));
+  samples.Add(Metric::kConfigQueryFailures, {id}, Number(status.query_failure_count));
+  samples.Add(Metric::kConfigQueryDuration, {id}, status.query_durations);
+  samples.Add(Metric::kMapDuration, {id}, status.map_durations);
+  for (const auto& [key, count] : backend.open_findings) {
+    samples.Add(Metric::kFindings, {id, state::SeverityName(key.first), key.second}, count);
+  }
+}
+
+}  // namespace
+
+std::vector<prometheus::MetricFamily> BackendCollectable::Collect() const {
+  std::vector<BackendNumbers> backends;
+  hub_.Read([&](const feed::ReplicaView& view) {
+    backends.reserve(view.backends.size());
+    for (const auto& [id, backend] : view.backends) backends.push_back(NumbersOf(*backend));
+  });
+  Samples samples;
+  for (const BackendNumbers& backend : backends) {
+    for (const RegionNumbers& region : backend.regions) AddRegion(samples, backend.id, region);
+    AddConversation(samples, backend);
+  }
+  return samples.TakeFamilies();
+}
+
+}  // namespace shmemd::metrics

@@ -1,0 +1,146 @@
+#include "server/metrics/http_endpoint.h"
+
+#include <absl/strings/str_cat.h>
+#include <civetweb.h>
+#include <prometheus/text_serializer.h>
+
+#include <cstring>
+#include <iterator>
+#include <utility>
+
+#include "server/base/clock.h"
+#include "server/metrics/front_page.h"
+#include "server/metrics/open_metrics.h"
+
+namespace shmemd::metrics {
+namespace {
+
+constexpr char kText[] = "text/plain; charset=utf-8";
+constexpr char kHtml[] = "text/html; charset=utf-8";
+
+int Answer(mg_connection* connection, int code, const char* reason, const char* content_type, std::string_view body) {
+  const mg_request_info* request = mg_get_request_info(connection);
+  const std::string head =
+      absl::StrCat("HTTP/1.1 ", code, " ", reason, "\r\nContent-Type: ", content_type, "\r\nContent-Length: ", body.size(),
+                   "\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n"
+                   "Content-Security-Policy: default-src 'none'; style-src 'unsafe-inline'\r\nConnection: close\r\n\r\n");
+  mg_write(connection, head.data(), head.size());
+  if (std::strcmp(request->request_method, "HEAD") != 0) mg_write(connection, body.data(), body.size());
+  return code;
+}
+
+// civetweb has no IPv6 in Debian: the wildcard of both families becomes that of IPv4.
+std::string CivetAddress(const std::string& listen) {
+  constexpr std::string_view kAny6 = "[::]:";
+  if (listen.starts_with(kAny6) && mg_check_feature(MG_FEATURES_IPV6) == 0) {
+    return absl::StrCat("0.0.0.0:", listen.substr(kAny6.size()));
+  }
+  if (listen.starts_with(':')) return absl::StrCat("0.0.0.0", listen);
+  return listen;
+}
+
+std::string WithRealPort(const mg_context* context, const std::string& address) {
+  mg_server_port port{};
+  if (mg_get_server_ports(context, 1, &port) < 1) return address;
+  return absl::StrCat(address.substr(0, address.rfind(':')), ":", port.port);
+}
+
+bool WantsOpenMetrics(const mg_connection* connection) {
+  const char* accept = mg_get_header(connection, "Accept");
+  return accept != nullptr && std::strstr(accept, "application/openmetrics-text") != nullptr;
+}
+
+}  // namespace
+
+HttpEndpoint::HttpEndpoint(Options options, const feed::Hub& hub)
+    : options_(std::move(options)), hub_(hub), backends_(hub), process_(options_.version, hub) {}
+
+HttpEndpoint::~HttpEndpoint() {
+  if (context_ != nullptr) mg_stop(context_);
+}
+
+absl::StatusOr<std::unique_ptr<HttpEndpoint>> HttpEndpoint::Start(Options options, const feed::Hub& hub) {
+  auto endpoint = std::unique_ptr<HttpEndpoint>(new HttpEndpoint(std::move(options), hub));
+  const std::string address = CivetAddress(endpoint->options_.listen);
+  const char* settings[] = {"listening_ports", address.c_str(), "num_threads",        "3",
+                            "request_timeout_ms", "5000",       "enable_keep_alive",  "no",
+                            "linger_timeout_ms",  "1000",       "tcp_nodelay",        "1",
+                            nullptr};
+  mg_callbacks callbacks{};
+  callbacks.log_message = [](const mg_connection* connection, const char* message) {
+    auto* self = static_cast<HttpEndpoint*>(mg_get_user_data(mg_get_context(connection)));
+    if (self != nullptr && self->context_ == nullptr) self->start_error_ = message;
+    return 1;  // said by us, where it matters
+  };
+  mg_init_library(0);
+  mg_context* context = mg_start(&callbacks, endpoint.get(), settings);
+  if (context == nullptr) {
+    return absl::UnavailableError(absl::StrCat("metrics.listen ", endpoint->options_.listen, ": cannot listen",
+                                               endpoint->start_error_.empty() ? "" : ": ", endpoint->start_error_));
+  }
+  endpoint->context_ = context;
+  endpoint->address_ = WithRealPort(context, address);
+  mg_set_request_handler(
+      context, "/",
+      [](mg_connection* connection, void* self) { return static_cast<HttpEndpoint*>(self)->Handle(connection); },
+      endpoint.get());
+  return endpoint;
+}
+
+int HttpEndpoint::Handle(mg_connection* connection) const {
+  const mg_request_info* request = mg_get_request_info(connection);
+  const std::string_view method = request->request_method;
+  if (method != "GET" && method != "HEAD") return Answer(connection, 405, "Method Not Allowed", kText, "GET only\n");
+  const std::string_view path = request->local_uri;
+  if (path == "/metrics") return Metrics(connection, WantsOpenMetrics(connection));
+  if (path == "/livez") return Probe(connection, options_.alive);
+  if (path == "/readyz") {
+    const std::string_view query = request->query_string != nullptr ? request->query_string : "";
+    return Ready(connection, query == "backends" || query.starts_with("backends="));
+  }
+  if (path == "/") return FrontPage(connection);
+  return Answer(connection, 404, "Not Found", kText, "not found; there is /metrics, /livez, /readyz and /\n");
+}
+
+int HttpEndpoint::Metrics(mg_connection* connection, bool open_metrics) const {
+  const int64_t start_ns = base::MonotonicNanos();
+  std::vector<prometheus::MetricFamily> families = backends_.Collect();
+  std::vector<prometheus::MetricFamily> process = process_.Collect();
+  std::move(process.begin(), process.end(), std::back_inserter(families));
+  const std::string text =
+      open_metrics ? OpenMetricsText(families) : prometheus::TextSerializer().prometheus::Serializer::Serialize(families);
+  process_.SetScrapeDuration(static_cast<double>(base::MonotonicNanos() - start_ns) / 1e9);
+  return Answer(connection, 200, "OK", open_metrics ? kOpenMetricsContentType : "text/plain; version=0.0.4; charset=utf-8",
+                text);
+}
+
+int HttpEndpoint::Probe(mg_connection* connection, const Check& check) const {
+  const std::string reason = check ? check() : "";
+  if (reason.empty()) return Answer(connection, 200, "OK", kText, "ok\n");
+  return Answer(connection, 503, "Service Unavailable", kText, absl::StrCat(reason, "\n"));
+}
+
+int HttpEndpoint::Ready(mg_connection* connection, bool with_backends) const {
+  return Probe(connection, [&] {
+    std::string reason = options_.ready ? options_.ready() : "";
+    return reason.empty() && with_backends ? BackendsNotUp() : reason;
+  });
+}
+
+std::string HttpEndpoint::BackendsNotUp() const {
+  std::string reason;
+  hub_.Read([&](const feed::ReplicaView& view) {
+    for (const auto& [id, backend] : view.backends) {
+      if (backend->up()) continue;
+      absl::StrAppend(&reason, reason.empty() ? "" : "\n", "back-end ", id, " is ",
+                      state::BackendStateName(backend->status().state));
+    }
+  });
+  return reason;
+}
+
+int HttpEndpoint::FrontPage(mg_connection* connection) const {
+  return Answer(connection, 200, "OK", kHtml, FrontPageHtml(hub_, options_.version));
+}
+
+}  // namespace shmemd::metrics

@@ -1,0 +1,66 @@
+// The HTTP side on civetweb: /metrics for Prometheus, /livez and /readyz for probes, / for people.
+//
+// Owned by the composition root. civetweb's own threads answer; they read the replica and nothing else.
+#pragma once
+
+#include <absl/status/statusor.h>
+#include <prometheus/collectable.h>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "server/feed/hub.h"
+#include "server/metrics/backend_collectable.h"
+#include "server/metrics/process_collectable.h"
+
+struct mg_context;
+struct mg_connection;
+
+namespace shmemd::metrics {
+
+class HttpEndpoint {
+ public:
+  // One reason a probe fails, in words; empty: healthy.
+  using Check = std::function<std::string()>;
+
+  struct Options {
+    std::string listen;   // "127.0.0.1:18044", "[::]:18044", ":18044", "127.0.0.1:0"
+    std::string version;  // of shmemd
+    Check alive;          // /livez
+    Check ready;          // /readyz
+  };
+
+  // Binds and starts to answer. `[::]` falls back to 0.0.0.0 where civetweb has no IPv6 (Debian's has none). Errors
+  // name the address. `hub` outlives the object.
+  static absl::StatusOr<std::unique_ptr<HttpEndpoint>> Start(Options options, const feed::Hub& hub);
+  ~HttpEndpoint();  // waits for answers under way
+  HttpEndpoint(const HttpEndpoint&) = delete;
+  HttpEndpoint& operator=(const HttpEndpoint&) = delete;
+
+  // Where it listens, e.g. "127.0.0.1:18044"; the port is the real one where 0 was asked for.
+  const std::string& address() const { return address_; }
+
+ private:
+  HttpEndpoint(Options options, const feed::Hub& hub);
+
+  int Handle(mg_connection* connection) const;
+  int Metrics(mg_connection* connection, bool open_metrics) const;
+  int Probe(mg_connection* connection, const Check& check) const;
+  int Ready(mg_connection* connection, bool with_backends) const;
+  int FrontPage(mg_connection* connection) const;
+  std::string BackendsNotUp() const;
+
+  const Options options_;
+  const feed::Hub& hub_;
+  const BackendCollectable backends_;
+  mutable ProcessCollectable process_;
+  std::string address_;
+  std::string start_error_;  // what civetweb said last while starting
+  mg_context* context_ = nullptr;
+};
+
+}  // namespace shmemd::metrics

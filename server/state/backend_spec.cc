@@ -1,0 +1,30 @@
+#include "server/state/backend_spec.h"
+
+#include <algorithm>
+
+namespace shmemd::state {
+namespace {
+
+bool IsAlphanumeric(char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); }
+
+}  // namespace
+
+bool IsValidBackendId(std::string_view id) {
+  if (id.empty() || id.size() > 63) return false;
+  if (!IsAlphanumeric(id.front()) || !IsAlphanumeric(id.back())) return false;
+  return std::all_of(id.begin(), id.end(), [](char c) { return IsAlphanumeric(c) || c == '-' || c == '.'; });
+}
+
+const char* ModeName(Mode mode) {
+  switch (mode) {
+    case Mode::kRelay:
+      return "relay";
+    case Mode::kFrontend:
+      return "frontend";
+    case Mode::kProbe:
+      return "probe";
+  }
+  return "unknown";
+}
+
+}  // namespace shmemd::state

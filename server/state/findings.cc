@@ -1,0 +1,150 @@
+#include "server/state/findings.h"
+
+#include <absl/strings/str_cat.h>
+
+#include <optional>
+
+#include "server/base/posix_error.h"
+#include "server/state/finding_table.h"
+
+namespace shmemd::state {
+namespace {
+
+enum class Radix : uint8_t { kDecimal, kHex, kErrno };
+
+struct KeyRow {
+  EvidenceKey key;
+  std::string_view name;
+  Radix radix = Radix::kDecimal;
+};
+
+constexpr KeyRow kKeys[] = {
+    {EvidenceKey::kExpected, "expected"},
+    {EvidenceKey::kGot, "got"},
+    {EvidenceKey::kShmid, "shmid"},
+    {EvidenceKey::kShmOffset, "shm_offset", Radix::kHex},
+    {EvidenceKey::kLen, "len"},
+    {EvidenceKey::kFdOffset, "fd_offset", Radix::kHex},
+    {EvidenceKey::kFlags, "flags", Radix::kHex},
+    {EvidenceKey::kFdCount, "fd_count"},
+    {EvidenceKey::kRegionSizeBytes, "region_size_bytes"},
+    {EvidenceKey::kPageSizeBytes, "page_size_bytes"},
+    {EvidenceKey::kFileSizeBytes, "file_size_bytes"},
+    {EvidenceKey::kBeyondEofBytes, "beyond_eof_bytes"},
+    {EvidenceKey::kInode, "inode"},
+    {EvidenceKey::kNumRegions, "num_regions"},
+    {EvidenceKey::kNonzeroSizeCount, "nonzero_size_count"},
+    {EvidenceKey::kHighestShmid, "highest_shmid"},
+    {EvidenceKey::kReplyPayloadBytes, "reply_payload_bytes"},
+    {EvidenceKey::kPadding, "padding", Radix::kHex},
+    {EvidenceKey::kFeatureBit, "feature_bit"},
+    {EvidenceKey::kOfferedProtocolFeatures, "offered_protocol_features", Radix::kHex},
+    {EvidenceKey::kMessageId, "message_id"},
+    {EvidenceKey::kErrorNumber, "error_number", Radix::kErrno},
+    {EvidenceKey::kOtherOffset, "other_offset", Radix::kHex},
+    {EvidenceKey::kOtherLen, "other_len"},
+    {EvidenceKey::kLimit, "limit"},
+    {EvidenceKey::kSumBytes, "sum_bytes"},
+};
+
+const KeyRow* FindKey(EvidenceKey key) {
+  for (const KeyRow& row : kKeys) {
+    if (row.key == key) return &row;
+  }
+  return nullptr;
+}
+
+std::string Format(uint64_t value, Radix radix) {
+  switch (radix) {
+    case Radix::kHex:
+      return absl::StrCat("0x", absl::Hex(value));
+    case Radix::kErrno:
+      return std::string(base::PosixErrorName(static_cast<int>(value)));
+    case Radix::kDecimal:
+      break;
+  }
+  return absl::StrCat(value);
+}
+
+// The number that a placeholder stands for. "shmid" is also known from what the finding is about.
+std::optional<std::string> Resolve(const Finding& finding, std::string_view placeholder) {
+  const bool hex = placeholder.ends_with(":x");
+  if (hex) placeholder.remove_suffix(2);
+  for (const Evidence& evidence : finding.evidence) {
+    const KeyRow* row = FindKey(evidence.key);
+    if (row != nullptr && row->name == placeholder)
+      return Format(evidence.value, hex ? Radix::kHex : row->radix);
+  }
+  if (placeholder == "shmid" && finding.shmid >= 0) return absl::StrCat(finding.shmid);
+  return std::nullopt;
+}
+
+// Nothing if one of its numbers is not known and `unknown` is empty; else that is said in its place.
+std::optional<std::string> Fill(const Finding& finding, std::string_view text, std::string_view unknown) {
+  std::string filled;
+  while (!text.empty()) {
+    const size_t open = text.find('{');
+    filled.append(text.substr(0, open));
+    if (open == std::string_view::npos) break;
+    const size_t close = text.find('}', open);
+    const std::optional<std::string> number = Resolve(finding, text.substr(open + 1, close - open - 1));
+    if (!number && unknown.empty()) return std::nullopt;
+    filled.append(number ? std::string_view(*number) : unknown);
+    text.remove_prefix(close + 1);
+  }
+  return filled;
+}
+
+std::string FirstKnown(const Finding& finding, std::string_view choices) {
+  while (true) {
+    const size_t bar = choices.find('|');
+    if (const auto filled = Fill(finding, choices.substr(0, bar), {})) return *filled;
+    if (bar == std::string_view::npos) return {};
+    choices.remove_prefix(bar + 1);
+  }
+}
+
+}  // namespace
+
+std::string_view FindingCodeName(FindingCode code) { return RowOf(code).name; }
+
+Severity FindingSeverity(FindingCode code) { return RowOf(code).severity; }
+
+std::string_view SeverityName(Severity severity) {
+  switch (severity) {
+    case Severity::kInfo:
+      return "info";
+    case Severity::kWarning:
+      return "warning";
+    case Severity::kError:
+      return "error";
+  }
+  return "unknown";
+}
+
+std::string FindingSummary(const Finding& finding) {
+  std::string summary;
+  std::string_view text = RowOf(finding.code).summary;
+  while (!text.empty()) {
+    const size_t open = text.find('[');
+    summary.append(*Fill(finding, text.substr(0, open), "?"));
+    if (open == std::string_view::npos) break;
+    const size_t close = text.find(']', open);
+    summary.append(FirstKnown(finding, text.substr(open + 1, close - open - 1)));
+    text.remove_prefix(close + 1);
+  }
+  return summary;
+}
+
+std::string_view FindingRemedy(FindingCode code) { return RowOf(code).remedy; }
+
+std::vector<std::pair<std::string, std::string>> FindingEvidence(const Finding& finding) {
+  std::vector<std::pair<std::string, std::string>> numbers;
+  for (const Evidence& evidence : finding.evidence) {
+    const KeyRow* row = FindKey(evidence.key);
+    if (row != nullptr) numbers.emplace_back(row->name, Format(evidence.value, row->radix));
+  }
+  return numbers;
+}
+
+}  // namespace shmemd::state

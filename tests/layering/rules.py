@@ -1,0 +1,35 @@
+"""Who may include what: ARCHITECTURE.md's direction of dependency, as data."""
+
+# folder -> what its files may include besides themselves: a folder, or one header where the door is that narrow.
+ALLOWED = {
+    "server/base": (),
+    "server/vhost": ("server/base",),
+    "server/state": ("server/base",),
+    "server/net": ("server/base",),
+    "server/session": ("server/base", "server/vhost", "server/state"),
+    "server/feed": ("server/base", "server/state"),
+    "server/relay": ("server/base", "server/vhost", "server/state", "server/net", "server/session", "server/feed"),
+    "server/frontend": ("server/base", "server/vhost", "server/state", "server/net", "server/session",
+                        "server/feed"),
+    "server/convert": ("server/base", "server/state", "server/vhost/names.h", "proto"),
+    "server/api": ("server/base", "server/state", "server/feed", "server/convert", "server/vhost/names.h", "proto"),
+    "server/metrics": ("server/base", "server/state", "server/feed", "server/vhost/names.h"),
+    "server/app": ("server", "proto"),
+    "client": ("proto",),
+    # The command line counts as the top floor: its probe needs no daemon and runs our own front-end.
+    "client/shmemctl": ("client", "proto", "server/base", "server/state", "server/frontend", "server/convert"),
+    # Peers share no code with the server, so that they cannot share its bugs.
+    "tests/peers": (),
+}
+
+# How an include names a foreign library -> the folders that may.
+FOREIGN = {
+    r"grpc(pp)?/.*(?<!\.pb)\.h$|grpcpp/.*": ("server/api", "server/app", "client", "client/shmemctl"),
+    r"google/protobuf/.*": ("server/convert", "server/api", "server/app", "client", "client/shmemctl"),
+    r"prometheus/.*|civetweb\.h|CivetServer\.h": ("server/metrics", "server/app"),
+    # The mutex of an uninstrumented library reports false races: base/mutex.h is ours.
+    r"absl/synchronization/.*": (),
+}
+
+MAX_LINES = 500
+FORBIDDEN_SUFFIX = r"(?:Impl|Manager|Helper|Helpers|Util|Utils)"

@@ -1,0 +1,58 @@
+// Steps that a test gives to a running back-end, each with a promise of its answer. Thread-safe.
+#pragma once
+
+#include <sys/eventfd.h>
+
+#include <cstdint>
+#include <deque>
+#include <future>
+#include <mutex>
+#include <optional>
+#include <utility>
+
+#include "tests/peers/fd.h"
+#include "tests/peers/script.h"
+
+namespace shmemd::peers {
+
+// The u64 of the ack; nothing when none came or none was asked for.
+using StepAnswer = std::optional<uint64_t>;
+
+struct PostedStep {
+  Step step;
+  std::promise<StepAnswer> answer;
+};
+
+class StepQueue {
+ public:
+  StepQueue() : ready_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
+
+  // Readable while steps wait.
+  int fd() const { return ready_.get(); }
+
+  std::future<StepAnswer> Post(Step step) {
+    const std::lock_guard lock(mutex_);
+    steps_.push_back({std::move(step), {}});
+    ::eventfd_write(ready_.get(), 1);
+    return steps_.back().answer.get_future();
+  }
+
+  std::optional<PostedStep> Take() {
+    const std::lock_guard lock(mutex_);
+    if (steps_.empty()) {
+      eventfd_t count = 0;
+      ::eventfd_read(ready_.get(), &count);
+      return std::nullopt;
+    }
+    PostedStep step = std::move(steps_.front());
+    steps_.pop_front();
+    return step;
+  }
+
+ private:
+  Fd ready_;
+  std::mutex mutex_;
+  std::deque<PostedStep> steps_;
+};
+
+}  // namespace shmemd::peers
