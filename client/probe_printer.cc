@@ -142,7 +142,7 @@ std::string ProbeToJunit(const v1::ProbeReport& report) {
   std::string text = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n";
   absl::StrAppendFormat(&text,
                         "  <testsuite name=\"%s\" tests=\"%d\" failures=\"%d\" errors=\"%d\" skipped=\"%d\" "
-                        "time=\"%.3f\" timestamp=\"%s\">\n",
+                        "time=\"%.6f\" timestamp=\"%s\">\n",
                         Xml(absl::StrCat("probe of ", report.socket())), report.checks_size() + 1, tally.failed,
                         report.failure().empty() ? 0 : 1, tally.skipped, seconds, FormatTime(report.start_time()));
   text += JunitConversation(report);
