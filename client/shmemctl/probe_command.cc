@@ -46,7 +46,8 @@ bool MayProbe(const Context& context, const ProbeArguments& arguments) {
   int connections = ConnectionsAt(table.str(), arguments.socket);
   if (real != arguments.socket) connections += ConnectionsAt(table.str(), real);
   std::string obstacle;
-  if (table.str().empty()) obstacle = absl::StrCat(kUnixTable, " cannot be read, so somebody may be connected to ", path);
+  if (table.str().empty())
+    obstacle = absl::StrCat(kUnixTable, " cannot be read, so somebody may be connected to ", path);
   if (connections > 0) {
     obstacle = absl::StrCat("somebody is connected to ", path, " (", connections, " in ", kUnixTable,
                             "); a probe may take the device from a VM");
@@ -79,11 +80,13 @@ bool IsTimeout(state::StateReason reason) {
   return reason == state::StateReason::kReplyTimeout || reason == state::StateReason::kConnectTimeout;
 }
 
-ExitCode CodeOf(const state::ProbeReport& report, const v1::ProbeReport& message, const std::string& fail_on) {
+ExitCode CodeOf(const state::ProbeReport& report, const v1::ProbeReport& message,
+                const std::string& fail_on) {
   if (fail_on == "never") return ExitCode::kOk;
   if (IsTimeout(report.failure.reason)) return ExitCode::kTimeout;
   const client::ProbeTally tally = client::TallyOf(message);
-  const bool bad = tally.failed > 0 || !message.failure().empty() || (fail_on == "skipped" && tally.skipped > 0);
+  const bool bad =
+      tally.failed > 0 || !message.failure().empty() || (fail_on == "skipped" && tally.skipped > 0);
   return bad ? ExitCode::kFindings : ExitCode::kOk;
 }
 
@@ -102,14 +105,16 @@ ExitCode Probe(Context& context, const ProbeArguments& arguments) {
 
 void AddProbeCommand(CommandLine* line) {
   auto arguments = std::make_shared<ProbeArguments>();
-  CLI::App* command =
-      line->Add("probe", "Ask a back-end directly, without shmemd, and report how it keeps the rules",
-                "probe /run/backends/gpu0.sock\nprobe /run/backends/gpu0.sock -o junit > probe.xml\n"
-                "probe /run/backends/gpu0.sock --fail-on skipped -q",
-                [arguments](Context& context) { return Probe(context, *arguments); }, true);
+  CLI::App* command = line->Add(
+      "probe", "Ask a back-end directly, without shmemd, and report how it keeps the rules",
+      "probe /run/backends/gpu0.sock\nprobe /run/backends/gpu0.sock -o junit > probe.xml\n"
+      "probe /run/backends/gpu0.sock --fail-on skipped -q",
+      [arguments](Context& context) { return Probe(context, *arguments); }, true);
   command->add_option("SOCKET", arguments->socket, "Path of the back-end's socket")->required();
   command->add_flag("--force", arguments->force, "Even where somebody is connected");
-  command->add_option("--fail-on", arguments->fail_on, "Exit with 6 when a check failed (failed), or was skipped, too")
+  command
+      ->add_option("--fail-on", arguments->fail_on,
+                   "Exit with 6 when a check failed (failed), or was skipped, too")
       ->check(CLI::IsMember(std::set<std::string>{"failed", "skipped", "never"}));
 }
 

@@ -100,7 +100,8 @@ class FakeShmemd::Inspector final : public v1::ShmemInspector::Service {
   // False: the caller went away while the silent server kept it waiting.
   bool Begin(grpc::ServerContext* context) {
     ++calls_;
-    while (data_->silent && !context->IsCancelled()) std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    while (data_->silent && !context->IsCancelled())
+      std::this_thread::sleep_for(std::chrono::milliseconds(2));
     return !context->IsCancelled();
   }
 
@@ -110,7 +111,8 @@ class FakeShmemd::Inspector final : public v1::ShmemInspector::Service {
     if (!Begin(context)) return grpc::Status::CANCELLED;
     const bool known = parent.empty() || parent == "backends/-" || IsKnown(parent);
     if (!known) return NotFound(parent, "BACKEND_NOT_FOUND");
-    const size_t begin = request.page_token().empty() || data_->endless ? 0 : std::stoul(request.page_token());
+    const size_t begin =
+        request.page_token().empty() || data_->endless ? 0 : std::stoul(request.page_token());
     for (size_t i = begin; i < all.size(); ++i) {
       if (items->size() == data_->max_page) {
         response->set_next_page_token(data_->endless ? "again" : std::to_string(i));

@@ -1,4 +1,5 @@
-// A shmemd that serves canned answers on a Unix socket: the real services with their paging and errors, but no model.
+// A shmemd that serves canned answers on a Unix socket: the real services with their paging and errors, but
+// no model.
 #pragma once
 
 #include <grpcpp/server.h>
@@ -26,15 +27,19 @@ struct CannedData {
   std::vector<v1::Mapping> mappings;
   std::vector<v1::Finding> findings;
   std::vector<v1::GetRegionLayoutResponse> layouts;
-  int max_page = 2;             // items in a page, whatever was asked for
-  bool endless = false;         // gives the same page token again and again
-  bool silent = false;          // does not answer until the caller gives up
-  grpc::Status admin;           // answer to every call of the admin service, when not OK
+  int max_page = 2;      // items in a page, whatever was asked for
+  bool endless = false;  // gives the same page token again and again
+  bool silent = false;   // does not answer until the caller gives up
+  grpc::Status admin;    // answer to every call of the admin service, when not OK
   bool serving = true;
 };
 
 // Back-ends gpu0 (ACTIVE, regions 0, 2 and 5) and fs0 (DISCONNECTED, one region of unknown size).
 CannedData SampleData();
+// The layouts of the regions of SampleData.
+std::vector<v1::GetRegionLayoutResponse> SampleLayouts(const std::vector<v1::Region>& regions);
+// A layout from text: region and extents as "KIND length" pairs in order, e.g. "FREE 4096 READ_WRITE 8192".
+v1::GetRegionLayoutResponse LayoutOf(const v1::Region& region, const std::string& extents);
 
 class FakeShmemd {
  public:

@@ -38,7 +38,8 @@ std::vector<char*> Pointers(std::vector<std::string>* texts) {
   return pointers;
 }
 
-Exec Prepare(const std::string& name, const std::vector<std::string>& arguments, const ProgramOptions& options) {
+Exec Prepare(const std::string& name, const std::vector<std::string>& arguments,
+             const ProgramOptions& options) {
   Exec exec{.path = std::string(SHMEMD_BIN_DIR) + "/" + name, .arguments = {name}, .environment = {}};
   exec.arguments.insert(exec.arguments.end(), arguments.begin(), arguments.end());
   for (const char* kept : {"PATH", "ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS"}) {
@@ -51,8 +52,8 @@ Exec Prepare(const std::string& name, const std::vector<std::string>& arguments,
 [[noreturn]] void BecomeProgram(Exec* exec, int out, int err, std::optional<unsigned> uid) {
   ::dup2(out, STDOUT_FILENO);
   ::dup2(err, STDERR_FILENO);
-  const bool dropped = !uid.has_value() ||
-                       (::setgroups(0, nullptr) == 0 && ::setgid(*uid) == 0 && ::setuid(*uid) == 0);
+  const bool dropped =
+      !uid.has_value() || (::setgroups(0, nullptr) == 0 && ::setgid(*uid) == 0 && ::setuid(*uid) == 0);
   const std::vector<char*> arguments = Pointers(&exec->arguments);
   const std::vector<char*> environment = Pointers(&exec->environment);
   if (dropped) ::execve(exec->path.c_str(), arguments.data(), environment.data());
@@ -92,7 +93,8 @@ std::pair<int, int> Pipe() {
 std::pair<int, int> Pty(int columns) {
   int ours = -1;
   int theirs = -1;
-  const winsize size = {.ws_row = 50, .ws_col = static_cast<uint16_t>(columns), .ws_xpixel = 0, .ws_ypixel = 0};
+  const winsize size = {
+      .ws_row = 50, .ws_col = static_cast<uint16_t>(columns), .ws_xpixel = 0, .ws_ypixel = 0};
   EXPECT_EQ(::openpty(&ours, &theirs, nullptr, nullptr, &size), 0);
   ::fcntl(ours, F_SETFD, FD_CLOEXEC);
   ::fcntl(theirs, F_SETFD, FD_CLOEXEC);
@@ -106,8 +108,10 @@ ProgramRun RunProgram(const std::string& name, const std::vector<std::string>& a
   Exec exec = Prepare(name, arguments, options);
   const auto [out_read, out_write] = options.terminal_columns ? Pty(*options.terminal_columns) : Pipe();
   const auto [err_read, err_write] = options.terminal_columns ? std::pair(-1, out_write) : Pipe();
+  const int out_file = options.out_path.empty() ? -1 : ::open(options.out_path.c_str(), O_WRONLY | O_CLOEXEC);
   const pid_t pid = ::fork();
-  if (pid == 0) BecomeProgram(&exec, out_write, err_write, options.uid);
+  if (pid == 0) BecomeProgram(&exec, out_file >= 0 ? out_file : out_write, err_write, options.uid);
+  if (out_file >= 0) ::close(out_file);
   ::close(out_write);
   if (err_write != out_write) ::close(err_write);
   Stream out{.fd = out_read, .text = ""};

@@ -22,6 +22,8 @@ struct ProgramOptions {
   std::optional<int> terminal_columns = std::nullopt;
   // Runs as this user and group and with no others; needs root.
   std::optional<unsigned> uid = std::nullopt;
+  // Where standard output goes instead of `out`.
+  std::string out_path = {};
 };
 
 // Fails the test when the program does not end within 20 s.

@@ -107,12 +107,6 @@ std::vector<v1::Finding> SampleFindings() {
             last_seen_time { seconds: 1767225603 } occurrence_count: 3 open: true)")};
 }
 
-v1::GetRegionLayoutResponse Layout(const v1::Region& region, const std::string& extents) {
-  auto layout = Parse<v1::GetRegionLayoutResponse>(extents);
-  *layout.mutable_region() = region;
-  return layout;
-}
-
 }  // namespace
 
 CannedData SampleData() {
@@ -122,20 +116,7 @@ CannedData SampleData() {
                   Parse<v1::Region>(kRegion5)};
   data.mappings = SampleMappings();
   data.findings = SampleFindings();
-  data.layouts = {
-      Layout(data.regions[0], ""),
-      Layout(data.regions[1], R"(
-        extents { shm_offset_bytes: 0 length_bytes: 67108864 kind: READ_WRITE mapping_count: 1 }
-        extents { shm_offset_bytes: 67108864 length_bytes: 201326592 kind: FREE mapping_count: 0 }
-        extents { shm_offset_bytes: 268435456 length_bytes: 16773120 kind: READ_ONLY mapping_count: 1 }
-        extents { shm_offset_bytes: 285208576 length_bytes: 1862275072 kind: FREE mapping_count: 0 }
-        extents { shm_offset_bytes: 2147483648 length_bytes: 4096 kind: AT_RISK mapping_count: 1 }
-        extents { shm_offset_bytes: 2147487744 length_bytes: 2147479552 kind: FREE mapping_count: 0 })"),
-      Layout(data.regions[2], R"(
-        extents { shm_offset_bytes: 0 length_bytes: 4096 kind: FREE mapping_count: 0 }
-        extents { shm_offset_bytes: 4096 length_bytes: 20480 kind: READ_WRITE mapping_count: 1 }
-        extents { shm_offset_bytes: 24576 length_bytes: 4169728 kind: FREE mapping_count: 0 })"),
-      Layout(data.regions[3], "extents { shm_offset_bytes: 0 length_bytes: 4096 kind: FREE mapping_count: 0 }")};
+  data.layouts = SampleLayouts(data.regions);
   return data;
 }
 
