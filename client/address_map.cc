@@ -23,7 +23,7 @@ constexpr int kDefaultWidth = 80;
 // The characters of a picture, in the order of CellKind.
 struct Glyphs {
   const char* full[4];
-  const char* partly[4];
+  const char* sparse[4];
   const char* left;
   const char* right;
   const char* open_end;  // where the size is not known
@@ -34,7 +34,9 @@ constexpr Glyphs kAscii = {{".", "=", "#", "!"}, {".", "-", "+", "!"}, "|", "|",
 
 const Glyphs& GlyphsFor(const PrintStyle& style) { return style.terminal.utf8 ? kUtf8 : kAscii; }
 
-int WidthOf(const PrintStyle& style) { return style.terminal.width > 0 ? style.terminal.width : kDefaultWidth; }
+int WidthOf(const PrintStyle& style) {
+  return style.terminal.width > 0 ? style.terminal.width : kDefaultWidth;
+}
 
 Color ColorOf(CellKind kind) {
   switch (kind) {
@@ -52,7 +54,7 @@ Color ColorOf(CellKind kind) {
 
 const char* GlyphOf(const MapCell& cell, const Glyphs& glyphs) {
   const auto kind = static_cast<size_t>(cell.kind);
-  return cell.partly ? glyphs.partly[kind] : glyphs.full[kind];
+  return cell.sparse ? glyphs.sparse[kind] : glyphs.full[kind];
 }
 
 // A piece of a line that is not broken.
@@ -100,11 +102,13 @@ std::string Header(const v1::Region& region, const PrintStyle& style) {
   if (region.has_largest_free_extent_bytes()) {
     tokens.push_back({absl::StrCat("largest ", bytes(region.largest_free_extent_bytes()))});
   }
-  if (region.stale_bytes() > 0) tokens.push_back({absl::StrCat("stale ", bytes(region.stale_bytes())), Color::kYellow});
+  if (region.stale_bytes() > 0)
+    tokens.push_back({absl::StrCat("stale ", bytes(region.stale_bytes())), Color::kYellow});
   if (region.at_risk_bytes() > 0) {
     tokens.push_back({absl::StrCat("at risk ", bytes(region.at_risk_bytes())), Color::kRed});
   }
-  if (region.exposed_by_frontend() == v1::Region::NO) tokens.push_back({"not shown to the guest", Color::kYellow});
+  if (region.exposed_by_frontend() == v1::Region::NO)
+    tokens.push_back({"not shown to the guest", Color::kYellow});
   return Flow("", tokens, 3, 2, style);
 }
 
@@ -130,21 +134,24 @@ std::string CellSize(uint64_t bytes) {
 
 std::string Legend(const std::string& start, const CellGrid& grid, const PrintStyle& style) {
   const Glyphs& glyphs = GlyphsFor(style);
-  const auto full = [&glyphs](CellKind kind) { return absl::StrCat(glyphs.full[static_cast<size_t>(kind)], " "); };
+  const auto full = [&glyphs](CellKind kind) {
+    return absl::StrCat(glyphs.full[static_cast<size_t>(kind)], " ");
+  };
   std::vector<Token> tokens = {{full(CellKind::kReadWrite) + "rw", Color::kGreen},
                                {full(CellKind::kReadOnly) + "ro", Color::kBlue},
                                {full(CellKind::kAtRisk) + "at risk", Color::kRed},
                                {full(CellKind::kFree) + "free", Color::kDim}};
-  const bool any_partly = std::any_of(grid.cells.begin(), grid.cells.end(), [](const MapCell& cell) {
-    return cell.partly && cell.kind != CellKind::kAtRisk;
+  const bool any_sparse = std::any_of(grid.cells.begin(), grid.cells.end(), [](const MapCell& cell) {
+    return cell.sparse && cell.kind != CellKind::kAtRisk;
   });
-  if (any_partly) tokens.push_back({absl::StrCat(glyphs.partly[2], " ", glyphs.partly[1], " partly")});
+  if (any_sparse) tokens.push_back({absl::StrCat(glyphs.sparse[2], " ", glyphs.sparse[1], " under half")});
   // Set apart from the characters by more blanks than they are from each other.
   tokens.push_back({absl::StrCat("  ", CellSize(grid.cell_bytes))});
   return Flow(start, tokens, 2, DisplayWidth(start), style);
 }
 
-// The rows with their offsets, and the legend. The end is named behind the last row where it fits, else below it.
+// The rows with their offsets, and the legend. The end is named behind the last row where it fits, else below
+// it.
 std::string Picture(const CellGrid& grid, const PrintStyle& style) {
   const Glyphs& glyphs = GlyphsFor(style);
   const std::string end_label = FormatHex(static_cast<int64_t>(grid.end_bytes));
@@ -155,7 +162,8 @@ std::string Picture(const CellGrid& grid, const PrintStyle& style) {
   int label_width = DisplayWidth(FormatHex(static_cast<int64_t>(last_begin)));
   const int end_width = DisplayWidth(end_label);
   const std::string_view border = grid.size_known ? glyphs.right : glyphs.open_end;
-  const int last_width = label_width + 2 + static_cast<int>(last_cells) + DisplayWidth(border) + 1 + end_width;
+  const int last_width =
+      label_width + 2 + static_cast<int>(last_cells) + DisplayWidth(border) + 1 + end_width;
   const bool end_behind = last_width <= WidthOf(style);
   if (!end_behind) label_width = std::max(label_width, end_width);
   std::string text;
@@ -164,7 +172,8 @@ std::string Picture(const CellGrid& grid, const PrintStyle& style) {
     const size_t end = std::min(begin + row_cells, grid.cells.size());
     const bool last = row + 1 == rows;
     text += PadLeft(FormatHex(static_cast<int64_t>(begin * grid.cell_bytes)), label_width);
-    absl::StrAppend(&text, " ", glyphs.left, Row(grid, begin, end, style), last ? std::string(border) : glyphs.right);
+    absl::StrAppend(&text, " ", glyphs.left, Row(grid, begin, end, style),
+                    last ? std::string(border) : glyphs.right);
     if (last && end_behind) absl::StrAppend(&text, " ", end_label);
     text += '\n';
   }
@@ -173,15 +182,15 @@ std::string Picture(const CellGrid& grid, const PrintStyle& style) {
 
 }  // namespace
 
-std::string RenderAddressMap(const v1::GetRegionLayoutResponse& layout, const v1::ListMappingsResponse& mappings,
-                             const PrintStyle& style) {
+std::string RenderAddressMap(const v1::GetRegionLayoutResponse& layout,
+                             const v1::ListMappingsResponse& mappings, const PrintStyle& style) {
   std::string text = Header(layout.region(), style);
   // A label, a blank and two borders stand beside the cells; the label that matters is that of the end.
   CellGrid grid = MakeCellGrid(layout, WidthOf(style));
   const int label_width = DisplayWidth(FormatHex(static_cast<int64_t>(grid.end_bytes)));
   grid = MakeCellGrid(layout, WidthOf(style) - label_width - 3);
   if (grid.cells.empty()) {
-    text += "  nothing is mapped, and the size is not known\n";
+    text += Flow("  ", {{"nothing is mapped, and the size is not known"}}, 2, 2, style);
   } else {
     text += Picture(grid, style);
   }

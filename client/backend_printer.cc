@@ -48,11 +48,16 @@ std::string Process(const v1::Backend& backend) {
 }
 
 std::vector<Column> Columns(bool wide) {
-  std::vector<Column> columns = {{"BACKEND", Align::kLeft, 8}, {"MODE"},
-                                 {"STATE"},                    {"REGIONS", Align::kRight},
-                                 {"SIZE", Align::kRight},      {"MAPPED", Align::kRight},
-                                 {"MAPPINGS", Align::kRight},  {"AT RISK", Align::kRight, 0, true},
-                                 {"FINDINGS", Align::kRight},  {"WHY", Align::kLeft, 12}};
+  std::vector<Column> columns = {{"BACKEND", Align::kLeft, 8},
+                                 {"MODE"},
+                                 {"STATE"},
+                                 {"REGIONS", Align::kRight},
+                                 {"SIZE", Align::kRight, 0, true},
+                                 {"MAPPED", Align::kRight},
+                                 {"MAPPINGS", Align::kRight, 0, true},
+                                 {"AT RISK", Align::kRight, 0, true},
+                                 {"FINDINGS", Align::kRight},
+                                 {"WHY", Align::kLeft, 12}};
   if (!wide) return columns;
   columns.insert(columns.end(), {{"SENT"},
                                  {"SOCKET"},
@@ -88,15 +93,13 @@ std::vector<Cell> Cells(const v1::Backend& backend, const PrintStyle& style) {
                              findings,
                              Why(backend)};
   if (!style.wide) return cells;
-  cells.insert(cells.end(), {DescribeConfig(backend.config()),
-                             backend.backend_socket(),
-                             Process(backend),
-                             Count(backend.has_connection_epoch(), backend.connection_epoch()),
-                             Count(backend.has_pending_request_count(), backend.pending_request_count()),
-                             std::string(backend.observed() ? "yes" : "no"),
-                             backend.has_connect_time() ? FormatTime(backend.connect_time()) : kNone,
-                             backend.has_update_time() ? FormatTime(backend.update_time()) : kNone,
-                             backend.uid()});
+  cells.insert(cells.end(),
+               {DescribeConfig(backend.config()), backend.backend_socket(), Process(backend),
+                Count(backend.has_connection_epoch(), backend.connection_epoch()),
+                Count(backend.has_pending_request_count(), backend.pending_request_count()),
+                std::string(backend.observed() ? "yes" : "no"),
+                backend.has_connect_time() ? FormatTime(backend.connect_time()) : kNone,
+                backend.has_update_time() ? FormatTime(backend.update_time()) : kNone, backend.uid()});
   return cells;
 }
 
@@ -107,8 +110,8 @@ std::string Meaning(const v1::ShmemConfig& config) {
     case v1::ShmemConfig::COUNT:
       return "count";
     case v1::ShmemConfig::SPAN:
-      return absl::StrCat("span: the highest shmid is ", config.highest_shmid(), ", ", config.nonzero_size_count(),
-                          " sizes are not zero");
+      return absl::StrCat("span: the highest shmid is ", config.highest_shmid(), ", ",
+                          config.nonzero_size_count(), " sizes are not zero");
     case v1::ShmemConfig::TOO_SMALL:
       return absl::StrCat("too small: ", config.nonzero_size_count(), " sizes are not zero");
     case v1::ShmemConfig::TOO_LARGE:
@@ -130,9 +133,10 @@ std::vector<int> BitsOf(uint64_t mask) {
 std::string ShmemLine(const v1::Features& features) {
   constexpr int kShmemBit = 22;
   if (!features.has_shmem_feature_bit()) return "SHMEM is not offered\n";
-  if (features.shmem_feature_bit() == kShmemBit) return absl::StrCat("SHMEM is offered at bit ", kShmemBit, "\n");
-  return absl::StrCat("SHMEM seems to be offered at bit ", features.shmem_feature_bit(), ", which is of an older dialect; ",
-                      kShmemBit, " is what the specification says\n");
+  if (features.shmem_feature_bit() == kShmemBit)
+    return absl::StrCat("SHMEM is offered at bit ", kShmemBit, "\n");
+  return absl::StrCat("SHMEM seems to be offered at bit ", features.shmem_feature_bit(),
+                      ", which is of an older dialect; ", kShmemBit, " is what the specification says\n");
 }
 
 }  // namespace
@@ -166,8 +170,8 @@ std::string RenderFeatures(const v1::Features& features, const PrintStyle& style
 
 std::string DescribeConfig(const v1::ShmemConfig& config) {
   if (!config.has_reported_num_regions()) return "no region configuration seen yet";
-  std::string text = absl::StrCat("num_regions ", config.reported_num_regions(), " (", Meaning(config), "), reply ",
-                                  config.reply_payload_bytes(), " B");
+  std::string text = absl::StrCat("num_regions ", config.reported_num_regions(), " (", Meaning(config),
+                                  "), reply ", config.reply_payload_bytes(), " B");
   if (config.padding_nonzero()) text += ", padding not zero";
   return text;
 }

@@ -12,7 +12,8 @@ namespace shmemd::client {
 // The table of `shmemctl backends`.
 std::string RenderBackends(const ::vhost::shmem::v1::ListBackendsResponse& backends, const PrintStyle& style);
 
-// What `shmemctl features` prints: what matters for SHMEM, then each protocol feature offered and acknowledged.
+// What `shmemctl features` prints: what matters for SHMEM, then each protocol feature offered and
+// acknowledged.
 std::string RenderFeatures(const ::vhost::shmem::v1::Features& features, const PrintStyle& style);
 
 // "num_regions 2 (count), reply 2056 B": the reply to GET_SHMEM_CONFIG in one line, and what is odd about it.

@@ -62,12 +62,14 @@ CellGrid MakeCellGrid(const v1::GetRegionLayoutResponse& layout, int columns) {
   grid.size_known = region.has_size_bytes();
   grid.end_bytes = Unsigned(region.size_bytes());
   if (!grid.size_known) {
-    for (const v1::LayoutExtent& extent : layout.extents()) grid.end_bytes = std::max(grid.end_bytes, EndOf(extent));
+    for (const v1::LayoutExtent& extent : layout.extents())
+      grid.end_bytes = std::max(grid.end_bytes, EndOf(extent));
   }
   uint64_t row = 8;
   while (row * 2 <= static_cast<uint64_t>(std::max(columns, 8)) && row < kMaxCells) row *= 2;
   grid.cells_per_row = static_cast<int>(row);
-  const uint64_t page = region.host_page_size_bytes() > 0 ? Unsigned(region.host_page_size_bytes()) : kDefaultPageBytes;
+  const uint64_t page =
+      region.host_page_size_bytes() > 0 ? Unsigned(region.host_page_size_bytes()) : kDefaultPageBytes;
   const uint64_t one_row_cell = CellFor(grid.end_bytes, row);
   const uint64_t fine_cell = CellFor(grid.end_bytes, std::min(kMaxCells, row * kMaxRows));
   grid.cell_bytes = std::min(one_row_cell, std::max(fine_cell, page));
@@ -76,7 +78,7 @@ CellGrid MakeCellGrid(const v1::GetRegionLayoutResponse& layout, int columns) {
   for (const v1::LayoutExtent& extent : layout.extents()) Draw(extent, &grid, &covered);
   for (size_t i = 0; i < grid.cells.size(); ++i) {
     const uint64_t whole = std::min(grid.cell_bytes, grid.end_bytes - i * grid.cell_bytes);
-    grid.cells[i].partly = grid.cells[i].kind != CellKind::kFree && covered[i] < whole;
+    grid.cells[i].sparse = grid.cells[i].kind != CellKind::kFree && covered[i] < whole - whole / 2;
   }
   return grid;
 }

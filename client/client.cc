@@ -34,7 +34,8 @@ absl::StatusOr<Response> Client::ListAll(Request request, Call call) {
     const grpc::Status status = call(&context, request, &page);
     if (!status.ok()) return FromRpc(status);
     if (!page.next_page_token().empty() && page.next_page_token() == request.page_token()) {
-      return absl::InternalError(absl::StrCat("the list does not end: page token \"", request.page_token(), "\" again"));
+      return absl::InternalError(
+          absl::StrCat("the list does not end: page token \"", request.page_token(), "\" again"));
     }
     request.set_page_token(page.next_page_token());
     page.clear_next_page_token();
@@ -100,7 +101,8 @@ absl::StatusOr<v1::ListMappingsResponse> Client::ListMappings(const std::string&
       });
 }
 
-absl::StatusOr<v1::ListFindingsResponse> Client::ListFindings(const std::string& parent, bool include_closed) {
+absl::StatusOr<v1::ListFindingsResponse> Client::ListFindings(const std::string& parent,
+                                                              bool include_closed) {
   v1::ListFindingsRequest request;
   request.set_parent(parent);
   request.set_include_closed(include_closed);

@@ -1,5 +1,5 @@
-// Asks shmemd. Lists come whole: every page is fetched and merged. Owned and used by one thread; each call blocks until
-// the answer or the deadline. Errors are as of FromRpc.
+// Asks shmemd. Lists come whole: every page is fetched and merged. Owned and used by one thread; each call
+// blocks until the answer or the deadline. Errors are as of FromRpc.
 #pragma once
 
 #include <absl/status/statusor.h>

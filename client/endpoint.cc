@@ -26,10 +26,11 @@ constexpr size_t kMaxPathBytes = sizeof(sockaddr_un{}.sun_path) - 1;
 constexpr int kMaxMessageBytes = 256 << 20;  // a page of 1000 back-ends with all their findings is far below
 
 absl::StatusOr<Endpoint> ParseSocket(std::string path, std::string origin) {
-  if (path.empty()) return absl::InvalidArgumentError(absl::StrCat(origin, ": the path of the socket is empty"));
+  if (path.empty())
+    return absl::InvalidArgumentError(absl::StrCat(origin, ": the path of the socket is empty"));
   if (path.size() > kMaxPathBytes) {
-    return absl::InvalidArgumentError(absl::StrCat(origin, ": the path of a socket has at most ", kMaxPathBytes,
-                                                   " bytes, got ", path.size(), ": ", path));
+    return absl::InvalidArgumentError(absl::StrCat(origin, ": the path of a socket has at most ",
+                                                   kMaxPathBytes, " bytes, got ", path.size(), ": ", path));
   }
   return Endpoint{.path = std::move(path), .address = "", .origin = std::move(origin)};
 }
@@ -40,7 +41,8 @@ absl::StatusOr<Endpoint> ParseEndpoint(const std::string& text, std::string orig
   if (text.starts_with("/") || text.starts_with("./")) return ParseSocket(text, std::move(origin));
   const size_t colon = text.rfind(':');
   int port = 0;
-  const bool has_port = colon != std::string::npos && colon > 0 && absl::SimpleAtoi(text.substr(colon + 1), &port);
+  const bool has_port =
+      colon != std::string::npos && colon > 0 && absl::SimpleAtoi(text.substr(colon + 1), &port);
   if (!has_port || port < 1 || port > 65535) {
     return absl::InvalidArgumentError(
         absl::StrCat(origin, ": expected unix:/path/to/socket or host:port, got \"", text, "\""));
@@ -87,8 +89,9 @@ std::string WhoMayConnect(const std::string& path) {
     if (slash == std::string::npos || slash == 0) return "permission denied";
     what.resize(slash);
   }
-  const std::string whose = absl::StrFormat("%s belongs to %s:%s with mode %04o", what, UserName(facts.st_uid),
-                                            GroupName(facts.st_gid), facts.st_mode & 07777);
+  const std::string whose =
+      absl::StrFormat("%s belongs to %s:%s with mode %04o", what, UserName(facts.st_uid),
+                      GroupName(facts.st_gid), facts.st_mode & 07777);
   const unsigned needed = S_ISDIR(facts.st_mode) ? S_IXGRP : S_IWGRP;
   const std::string remedy = (facts.st_mode & needed) != 0
                                  ? absl::StrCat("you need to be in group ", GroupName(facts.st_gid))

@@ -27,15 +27,15 @@ struct Endpoint {
 inline constexpr char kApiSocket[] = "/run/shmemd/api.sock";
 inline constexpr char kAdminSocket[] = "/run/shmemd/admin.sock";
 
-// The flag, else SHMEMD_ENDPOINT, else the default socket of the role. "unix:PATH", "unix://PATH", "/path" and
-// "host:port" are understood; InvalidArgument says what is wrong with anything else.
+// The flag, else SHMEMD_ENDPOINT, else the default socket of the role. "unix:PATH", "unix://PATH", "/path"
+// and "host:port" are understood; InvalidArgument says what is wrong with anything else.
 absl::StatusOr<Endpoint> ResolveEndpoint(std::string_view flag, Role role, const Environment& environment);
 
 // A channel without TLS (Unix sockets, loopback) that connects with the first call and asks no proxy.
 std::shared_ptr<grpc::Channel> MakeChannel(const Endpoint& endpoint);
 
-// Why nobody can be reached at a Unix socket, in words, by trying it: missing, nobody listens, no permission (with the
-// group that has it). Empty where it can be connected to, and for addresses.
+// Why nobody can be reached at a Unix socket, in words, by trying it: missing, nobody listens, no permission
+// (with the group that has it). Empty where it can be connected to, and for addresses.
 std::string DiagnoseEndpoint(const Endpoint& endpoint);
 
 }  // namespace shmemd::client

@@ -36,14 +36,17 @@ std::string RenderFindings(const v1::ListFindingsResponse& findings, const Print
                                  {"RESOURCE", Align::kLeft, 10},
                                  {"COUNT", Align::kRight, 0, true},
                                  {"SUMMARY", Align::kLeft, 20}};
-  if (style.wide) columns.insert(columns.end(), {{"REMEDY"}, {"EVIDENCE"}, {"OPEN"}, {"FIRST SEEN"}, {"LAST SEEN"}});
+  if (style.wide)
+    columns.insert(columns.end(), {{"REMEDY"}, {"EVIDENCE"}, {"OPEN"}, {"FIRST SEEN"}, {"LAST SEEN"}});
   Table table(std::move(columns));
   for (const v1::Finding& finding : findings.findings()) {
-    std::vector<Cell> cells = {SeverityCell(finding.severity()), finding.code(), ShortName(finding.resource()),
-                               absl::StrCat(finding.occurrence_count()), finding.summary()};
+    std::vector<Cell> cells = {SeverityCell(finding.severity()), finding.code(),
+                               ShortName(finding.resource()), absl::StrCat(finding.occurrence_count()),
+                               finding.summary()};
     if (style.wide) {
-      cells.insert(cells.end(), {finding.remedy(), Evidence(finding), std::string(finding.open() ? "yes" : "no"),
-                                 FormatTime(finding.first_seen_time()), FormatTime(finding.last_seen_time())});
+      cells.insert(cells.end(),
+                   {finding.remedy(), Evidence(finding), std::string(finding.open() ? "yes" : "no"),
+                    FormatTime(finding.first_seen_time()), FormatTime(finding.last_seen_time())});
     }
     table.AddRow(std::move(cells));
   }

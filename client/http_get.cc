@@ -149,7 +149,8 @@ absl::StatusOr<std::string> HttpGet(const std::string& address, const std::strin
   if (!where.ok()) return where.status();
   const absl::StatusOr<Socket> socket = Connect(*where, deadline);
   if (!socket.ok()) return socket.status();
-  const std::string request = absl::StrCat("GET ", path, " HTTP/1.0\r\nHost: ", address, "\r\nAccept: text/plain\r\n\r\n");
+  const std::string request =
+      absl::StrCat("GET ", path, " HTTP/1.0\r\nHost: ", address, "\r\nAccept: text/plain\r\n\r\n");
   const absl::Status sent = SendAll(*socket, request, deadline);
   if (!sent.ok()) return sent;
   absl::StatusOr<std::string> answer = ReceiveAll(*socket, deadline);

@@ -31,7 +31,7 @@ Cell StateCell(const v1::Mapping& mapping) {
 }
 
 Cell FindingsCell(const v1::Mapping& mapping) {
-  if (mapping.finding_codes().empty()) return {kNone};
+  if (mapping.finding_codes().empty()) return {};
   return {absl::StrJoin(mapping.finding_codes(), ","), Color::kYellow};
 }
 
@@ -64,19 +64,15 @@ std::string SealsText(const v1::Backing& backing) {
 }
 
 std::string DescriptorText(v1::Backing::DescriptorAccess access) {
-  return access == v1::Backing::DESCRIPTOR_ACCESS_UNSPECIFIED ? kNone : v1::Backing::DescriptorAccess_Name(access);
+  return access == v1::Backing::DESCRIPTOR_ACCESS_UNSPECIFIED ? kNone
+                                                              : v1::Backing::DescriptorAccess_Name(access);
 }
 
 std::vector<Column> Columns(bool wide) {
-  std::vector<Column> columns = {{"BACKEND", Align::kLeft, 8},
-                                 {"SHMID", Align::kRight},
-                                 {"OFFSET", Align::kRight},
-                                 {"LENGTH", Align::kRight},
-                                 {"ACCESS", Align::kLeft},
-                                 {"STATE", Align::kLeft},
-                                 {"FD OFFSET", Align::kRight, 0, true},
-                                 {"BACKING", Align::kLeft, 10},
-                                 {"FINDINGS", Align::kLeft, 8}};
+  std::vector<Column> columns = {{"REGION", Align::kLeft, 8},   {"OFFSET", Align::kRight},
+                                 {"LENGTH", Align::kRight},     {"ACCESS", Align::kLeft},
+                                 {"STATE", Align::kLeft},       {"FD OFFSET", Align::kRight, 0, true},
+                                 {"BACKING", Align::kLeft, 15}, {"FINDINGS", Align::kLeft, 13}};
   if (!wide) return columns;
   columns.insert(columns.end(), {{"FILE SIZE", Align::kRight},
                                  {"SEALS", Align::kLeft},
@@ -91,11 +87,9 @@ std::vector<Column> Columns(bool wide) {
 }
 
 std::vector<Cell> Cells(const v1::Mapping& mapping, const PrintStyle& style) {
-  const std::string region = ShortName(mapping.name());
-  const size_t shmid = region.find('/') + 1;
+  const std::string name = ShortName(mapping.name());
   const v1::Backing& backing = mapping.backing();
-  std::vector<Cell> cells = {BackendId(mapping.name()),
-                             region.substr(shmid, region.find('/', shmid) - shmid),
+  std::vector<Cell> cells = {name.substr(0, name.rfind('/')),
                              FormatHex(mapping.shm_offset_bytes()),
                              FormatBytes(mapping.length_bytes(), style.bytes),
                              AccessText(mapping.access()),
@@ -104,16 +98,14 @@ std::vector<Cell> Cells(const v1::Mapping& mapping, const PrintStyle& style) {
                              DescribeBacking(backing),
                              FindingsCell(mapping)};
   if (!style.wide) return cells;
-  cells.insert(cells.end(),
-               {backing.has_size_bytes() ? FormatBytes(backing.size_bytes(), style.bytes) : kNone,
-                SealsText(backing),
-                DescriptorText(backing.access()),
-                FormatHex(static_cast<int64_t>(mapping.raw_flags())),
-                std::string(mapping.unmap_pending() ? "yes" : "no"),
-                v1::Mapping::InMemoryTable_Name(mapping.in_memory_table()),
-                mapping.has_request_time() ? FormatTime(mapping.request_time()) : kNone,
-                mapping.has_ack_latency() ? FormatDuration(mapping.ack_latency()) : kNone,
-                mapping.uid()});
+  cells.insert(
+      cells.end(),
+      {backing.has_size_bytes() ? FormatBytes(backing.size_bytes(), style.bytes) : kNone, SealsText(backing),
+       DescriptorText(backing.access()), FormatHex(static_cast<int64_t>(mapping.raw_flags())),
+       std::string(mapping.unmap_pending() ? "yes" : "no"),
+       v1::Mapping::InMemoryTable_Name(mapping.in_memory_table()),
+       mapping.has_request_time() ? FormatTime(mapping.request_time()) : kNone,
+       mapping.has_ack_latency() ? FormatDuration(mapping.ack_latency()) : kNone, mapping.uid()});
   return cells;
 }
 
@@ -122,7 +114,8 @@ std::vector<Cell> Cells(const v1::Mapping& mapping, const PrintStyle& style) {
 std::string DescribeBacking(const v1::Backing& backing) {
   std::string text = KindText(backing.kind());
   const bool on_disk = backing.kind() == v1::Backing::FILE;
-  if (on_disk) absl::StrAppend(&text, " ", gnu_dev_major(backing.device()), ":", gnu_dev_minor(backing.device()));
+  if (on_disk)
+    absl::StrAppend(&text, " ", gnu_dev_major(backing.device()), ":", gnu_dev_minor(backing.device()));
   if (backing.inode() != 0) absl::StrAppend(&text, " ino ", backing.inode());
   return text;
 }
@@ -134,12 +127,13 @@ std::string RenderMappings(const v1::ListMappingsResponse& mappings, const Print
 }
 
 std::string RenderMappingLines(const v1::ListMappingsResponse& mappings, const PrintStyle& style) {
-  Table table({{"", Align::kRight}, {"", Align::kRight}, {""}, {"", Align::kLeft, 10}, {"", Align::kLeft, 8}});
+  Table table(
+      {{"", Align::kRight}, {"", Align::kRight}, {""}, {"", Align::kLeft, 10}, {"", Align::kLeft, 8}});
   for (const v1::Mapping& mapping : mappings.mappings()) {
     Cell odd = FindingsCell(mapping);
-    if (odd.text == kNone) odd.text.clear();
     if (mapping.state() != v1::Mapping::MAPPED) {
-      odd = {absl::StrCat(v1::Mapping::State_Name(mapping.state()), odd.text.empty() ? "" : ",", odd.text), Color::kYellow};
+      odd = {absl::StrCat(v1::Mapping::State_Name(mapping.state()), odd.text.empty() ? "" : ",", odd.text),
+             Color::kYellow};
     }
     table.AddRow({FormatHex(mapping.shm_offset_bytes()), FormatBytes(mapping.length_bytes(), style.bytes),
                   AccessText(mapping.access()), DescribeBacking(mapping.backing()), odd});

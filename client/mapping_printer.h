@@ -11,8 +11,10 @@ namespace shmemd::client {
 // The table of `shmemctl mappings`.
 std::string RenderMappings(const ::vhost::shmem::v1::ListMappingsResponse& mappings, const PrintStyle& style);
 
-// A line for each mapping of one region, indented, without headers: offset, length, access, backing, what is odd.
-std::string RenderMappingLines(const ::vhost::shmem::v1::ListMappingsResponse& mappings, const PrintStyle& style);
+// A line for each mapping of one region, indented, without headers: offset, length, access, backing, what is
+// odd.
+std::string RenderMappingLines(const ::vhost::shmem::v1::ListMappingsResponse& mappings,
+                               const PrintStyle& style);
 
 // "memfd ino 1034", "file 8:1 ino 77".
 std::string DescribeBacking(const ::vhost::shmem::v1::Backing& backing);

@@ -29,13 +29,15 @@ Cell ResultCell(Check::Result result) {
 
 std::string Summary(const v1::ProbeReport& report, const PrintStyle& style) {
   const ProbeTally tally = TallyOf(report);
-  std::string text = absl::StrCat("probe of ", Printable(report.socket(), style.terminal.utf8), ": ", tally.passed,
-                                  " passed, ", tally.failed, " failed, ", tally.skipped, " skipped");
+  std::string text =
+      absl::StrCat("probe of ", Printable(report.socket(), style.terminal.utf8), ": ", tally.passed,
+                   " passed, ", tally.failed, " failed, ", tally.skipped, " skipped");
   if (report.has_duration()) absl::StrAppend(&text, ", ", FormatDuration(report.duration()));
   text += '\n';
   if (report.has_config()) absl::StrAppend(&text, "what it sent: ", DescribeConfig(report.config()), "\n");
   if (!report.failure().empty()) {
-    const std::string failure = absl::StrCat("it ended early: ", Printable(report.failure(), style.terminal.utf8));
+    const std::string failure =
+        absl::StrCat("it ended early: ", Printable(report.failure(), style.terminal.utf8));
     absl::StrAppend(&text, Paint(failure, Color::kRed, style.terminal.color), "\n");
   }
   return text;
@@ -69,8 +71,9 @@ std::string BrokenRules(const v1::ProbeReport& report, const PrintStyle& style) 
   const bool utf8 = style.terminal.utf8;
   for (const Check& check : report.checks()) {
     if (check.result() != Check::FAILED) continue;
-    absl::StrAppend(&text, "\n", Paint(Printable(check.rule(), utf8), Color::kRed, style.terminal.color), "\n  rule:   ",
-                    Printable(check.description(), utf8), "\n  source: ", Printable(check.source(), utf8),
+    absl::StrAppend(&text, "\n", Paint(Printable(check.rule(), utf8), Color::kRed, style.terminal.color),
+                    "\n  rule:   ", Printable(check.description(), utf8),
+                    "\n  source: ", Printable(check.source(), utf8),
                     "\n  seen:   ", Printable(check.evidence(), utf8), "\n");
   }
   return text;
@@ -100,11 +103,12 @@ std::string Xml(const std::string& text) {
 }
 
 std::string JunitCase(const Check& check) {
-  std::string text = absl::StrCat("    <testcase classname=\"vhost.shmem.probe\" name=\"", Xml(check.rule()), "\"");
+  std::string text =
+      absl::StrCat("    <testcase classname=\"vhost.shmem.probe\" name=\"", Xml(check.rule()), "\"");
   if (check.result() == Check::PASSED) return absl::StrCat(text, "/>\n");
   if (check.result() == Check::FAILED) {
-    absl::StrAppend(&text, ">\n      <failure message=\"", Xml(check.evidence()), "\">", Xml(check.description()), " (",
-                    Xml(check.source()), ")</failure>\n");
+    absl::StrAppend(&text, ">\n      <failure message=\"", Xml(check.evidence()), "\">",
+                    Xml(check.description()), " (", Xml(check.source()), ")</failure>\n");
   } else {
     absl::StrAppend(&text, ">\n      <skipped message=\"", Xml(check.evidence()), "\"/>\n");
   }
@@ -142,9 +146,10 @@ std::string ProbeToJunit(const v1::ProbeReport& report) {
   std::string text = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n";
   absl::StrAppendFormat(&text,
                         "  <testsuite name=\"%s\" tests=\"%d\" failures=\"%d\" errors=\"%d\" skipped=\"%d\" "
-                        "time=\"%.3f\" timestamp=\"%s\">\n",
-                        Xml(absl::StrCat("probe of ", report.socket())), report.checks_size() + 1, tally.failed,
-                        report.failure().empty() ? 0 : 1, tally.skipped, seconds, FormatTime(report.start_time()));
+                        "time=\"%.6f\" timestamp=\"%s\">\n",
+                        Xml(absl::StrCat("probe of ", report.socket())), report.checks_size() + 1,
+                        tally.failed, report.failure().empty() ? 0 : 1, tally.skipped, seconds,
+                        FormatTime(report.start_time()));
   text += JunitConversation(report);
   for (const Check& check : report.checks()) text += JunitCase(check);
   return text += "  </testsuite>\n</testsuites>\n";

@@ -16,8 +16,8 @@ struct ProbeTally {
 };
 ProbeTally TallyOf(const ::vhost::shmem::v1::ProbeReport& report);
 
-// The report for people: what was sent, the regions, every rule, and for each broken one what it says and where it
-// comes from.
+// The report for people: what was sent, the regions, every rule, and for each broken one what it says and
+// where it comes from.
 std::string RenderProbe(const ::vhost::shmem::v1::ProbeReport& report, const PrintStyle& style);
 
 // The report as one JUnit test suite with a test case for each rule, and one for the conversation as a whole.

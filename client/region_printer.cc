@@ -15,10 +15,10 @@ namespace v1 = ::vhost::shmem::v1;
 constexpr char kNone[] = "-";
 
 std::vector<Column> Columns(bool wide) {
-  std::vector<Column> columns = {{"BACKEND", Align::kLeft, 8},     {"SHMID", Align::kRight},
-                                 {"ROLE", Align::kLeft, 0, true},  {"SIZE", Align::kRight},
-                                 {"MAPPED", Align::kRight},        {"USED", Align::kRight},
-                                 {"MAPPINGS", Align::kRight},      {"HOLES", Align::kRight, 0, true},
+  std::vector<Column> columns = {{"BACKEND", Align::kLeft, 8},        {"SHMID", Align::kRight},
+                                 {"ROLE", Align::kLeft, 0, true},     {"SIZE", Align::kRight},
+                                 {"MAPPED", Align::kRight},           {"USED", Align::kRight},
+                                 {"MAPPINGS", Align::kRight},         {"HOLES", Align::kRight, 0, true},
                                  {"LARGEST", Align::kRight, 0, true}, {"AT RISK", Align::kRight}};
   if (!wide) return columns;
   columns.insert(columns.end(), {{"FREE", Align::kRight},
@@ -55,7 +55,8 @@ std::vector<Cell> Cells(const v1::Region& region, const PrintStyle& style) {
       BackendId(region.name()),
       Count(region.has_shmid(), region.shmid()),
       region.role().empty() ? kNone : region.role(),
-      region.has_size_bytes() ? Cell(FormatBytes(region.size_bytes(), style.bytes)) : Cell("unknown", Color::kYellow),
+      region.has_size_bytes() ? Cell(FormatBytes(region.size_bytes(), style.bytes))
+                              : Cell("unknown", Color::kYellow),
       bytes(region.has_mapped_bytes(), region.mapped_bytes()),
       used_known ? FormatShare(region.mapped_bytes(), region.size_bytes()) : kNone,
       Count(region.has_mapping_count(), region.mapping_count()),
@@ -72,8 +73,7 @@ std::vector<Cell> Cells(const v1::Region& region, const PrintStyle& style) {
                              Count(region.has_map_failure_count(), region.map_failure_count()),
                              Count(region.has_unmap_request_count(), region.unmap_request_count()),
                              Count(region.has_unmap_failure_count(), region.unmap_failure_count()),
-                             bytes(region.has_map_bytes_total(), region.map_bytes_total()),
-                             Exposed(region),
+                             bytes(region.has_map_bytes_total(), region.map_bytes_total()), Exposed(region),
                              region.has_update_time() ? FormatTime(region.update_time()) : kNone});
   return cells;
 }

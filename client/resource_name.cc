@@ -49,8 +49,8 @@ absl::StatusOr<Target> ParseTarget(std::string_view text) {
   if (text.empty()) return target;
   const std::vector<std::string_view> ids = WithoutCollections(text);
   if (ids.size() > 2 || (ids[0] != "-" && !IsBackendId(ids[0]))) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("expected BACKEND or BACKEND/SHMID such as gpu0 or gpu0/2, got \"", std::string(text), "\""));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "expected BACKEND or BACKEND/SHMID such as gpu0 or gpu0/2, got \"", std::string(text), "\""));
   }
   if (ids[0] != "-") target.backend = std::string(ids[0]);
   if (ids.size() == 1) return target;

@@ -26,7 +26,8 @@ std::string BackendName(const Target& target);
 // As BackendName, or "backends/gpu0/regions/2" where there is a shmid.
 std::string RegionName(const Target& target);
 
-// "backends/gpu0/regions/2/mappings/0x1000" -> "gpu0", "gpu0/2", "gpu0/2/0x1000": what users type. Other text as it is.
+// "backends/gpu0/regions/2/mappings/0x1000" -> "gpu0", "gpu0/2", "gpu0/2/0x1000": what users type. Other text
+// as it is.
 std::string ShortName(std::string_view name);
 
 // The back-end's id in any resource name of the API; other text as it is.

@@ -25,7 +25,8 @@ std::string Where(const Endpoint& endpoint) {
 // Nobody answered there at all, as opposed to an answer that says that something else is out of reach.
 std::string DescribeUnreachable(const absl::Status& status, const Endpoint& endpoint) {
   const std::string diagnosis = DiagnoseEndpoint(endpoint);
-  return absl::StrCat("cannot reach shmemd at ", Where(endpoint), ": ", diagnosis.empty() ? Message(status) : diagnosis);
+  return absl::StrCat("cannot reach shmemd at ", Where(endpoint), ": ",
+                      diagnosis.empty() ? Message(status) : diagnosis);
 }
 
 }  // namespace
@@ -67,15 +68,17 @@ ExitCode ExitCodeOf(const absl::Status& status) {
 
 std::string DescribeError(const absl::Status& status, const Endpoint& endpoint) {
   const std::string reason = ErrorReason(status);
-  if (status.code() == absl::StatusCode::kUnavailable && reason.empty()) return DescribeUnreachable(status, endpoint);
+  if (status.code() == absl::StatusCode::kUnavailable && reason.empty())
+    return DescribeUnreachable(status, endpoint);
   if (status.code() == absl::StatusCode::kDeadlineExceeded && reason.empty()) {
     return absl::StrCat("shmemd at ", Where(endpoint), " did not answer in time (--timeout sets the limit)");
   }
   std::string text = Message(status);
-  absl::StrAppend(&text, " [", absl::StatusCodeToString(status.code()), reason.empty() ? "" : ", ", reason, "; asked ",
-                  Where(endpoint), "]");
+  absl::StrAppend(&text, " [", absl::StatusCodeToString(status.code()), reason.empty() ? "" : ", ", reason,
+                  "; asked ", Where(endpoint), "]");
   if (reason == "ADMIN_ROLE_REQUIRED") {
-    absl::StrAppend(&text, "\n  this needs the admin role: ask at the admin socket, --endpoint unix:", kAdminSocket,
+    absl::StrAppend(&text,
+                    "\n  this needs the admin role: ask at the admin socket, --endpoint unix:", kAdminSocket,
                     " unless configured otherwise, as its owner");
   }
   return text;

@@ -10,7 +10,8 @@
 namespace shmemd::client {
 namespace {
 
-// Walks once through a JSON text and writes YAML. What the JSON printer wrote is well-formed; anything else ends early.
+// Walks once through a JSON text and writes YAML. What the JSON printer wrote is well-formed; anything else
+// ends early.
 class Yaml {
  public:
   explicit Yaml(std::string_view json) : json_(json) {}
@@ -26,7 +27,8 @@ class Yaml {
   char Peek() const { return json_.empty() ? '\0' : json_.front(); }
 
   void SkipBlanks() {
-    while (!json_.empty() && std::isspace(static_cast<unsigned char>(json_.front())) != 0) json_.remove_prefix(1);
+    while (!json_.empty() && std::isspace(static_cast<unsigned char>(json_.front())) != 0)
+      json_.remove_prefix(1);
   }
 
   // The separator or bracket in front, and the blanks after it.
@@ -56,7 +58,8 @@ class Yaml {
                                                             "on",   "off",   "y",    "n",   "nan"};
     if (text.empty() || text.size() > 100) return false;
     std::string lower(text);
-    std::transform(lower.begin(), lower.end(), lower.begin(), [](unsigned char c) { return std::tolower(c); });
+    std::transform(lower.begin(), lower.end(), lower.begin(),
+                   [](unsigned char c) { return std::tolower(c); });
     if (std::find(kReserved.begin(), kReserved.end(), lower) != kReserved.end()) return false;
     if (std::isalpha(static_cast<unsigned char>(text[0])) == 0 && text[0] != '/') return false;
     return std::all_of(text.begin(), text.end(), [](unsigned char c) {

@@ -8,12 +8,12 @@
 
 namespace shmemd::client {
 
-// The proto JSON mapping: lowerCamelCase, 64-bit numbers as strings, fields that are not set left out. `list_field`
-// (as JSON names it) is printed as an empty list where it is empty. Ends with a newline.
+// The proto JSON mapping: lowerCamelCase, 64-bit numbers as strings, fields that are not set left out.
+// `list_field` (as JSON names it) is printed as an empty list where it is empty. Ends with a newline.
 std::string ToJson(const google::protobuf::Message& message, std::string_view list_field = "");
 
-// JSON as written by ToJson, as block-style YAML: the same keys in the same order, the same types. Text that YAML would
-// read as something else stays quoted. Ends with a newline.
+// JSON as written by ToJson, as block-style YAML: the same keys in the same order, the same types. Text that
+// YAML would read as something else stays quoted. Ends with a newline.
 std::string JsonToYaml(std::string_view json);
 
 }  // namespace shmemd::client

@@ -44,7 +44,8 @@ void ShrinkLanes(const std::vector<Column>& columns, int limit, std::vector<Lane
     Lane* widest = nullptr;
     for (Lane& lane : *lanes) {
       const int min_width = columns[lane.index].min_width;
-      if (min_width > 0 && lane.width > min_width && (widest == nullptr || lane.width > widest->width)) widest = &lane;
+      if (min_width > 0 && lane.width > min_width && (widest == nullptr || lane.width > widest->width))
+        widest = &lane;
     }
     if (widest == nullptr) return;
     --widest->width;
@@ -52,8 +53,8 @@ void ShrinkLanes(const std::vector<Column>& columns, int limit, std::vector<Lane
 }
 
 // Without colours it would be the same length on every terminal; what is beyond the limit is cut.
-std::string RenderRow(const std::vector<Cell>& row, const std::vector<Column>& columns, const std::vector<Lane>& lanes,
-                      const Terminal& terminal, int limit) {
+std::string RenderRow(const std::vector<Cell>& row, const std::vector<Column>& columns,
+                      const std::vector<Lane>& lanes, const Terminal& terminal, int limit) {
   std::string line;
   int left = limit > 0 ? limit : std::numeric_limits<int>::max();
   for (size_t i = 0; i < lanes.size() && left > 0; ++i) {
@@ -89,6 +90,9 @@ std::string Table::Render(const PrintStyle& style) const {
   }
   std::vector<Lane> lanes;
   for (size_t i = 0; i < columns_.size(); ++i) {
+    const bool empty =
+        std::all_of(rows_.begin(), rows_.end(), [i](const auto& row) { return row[i].text.empty(); });
+    if (empty) continue;
     Lane& lane = lanes.emplace_back(Lane{i, 0});
     for (const auto& row : rows) lane.width = std::max(lane.width, DisplayWidth(row[i].text));
   }

@@ -1,4 +1,5 @@
-// What the output can show: width, characters, colours. Decided once, at the start, from descriptor and environment.
+// What the output can show: width, characters, colours. Decided once, at the start, from descriptor and
+// environment.
 #pragma once
 
 #include <functional>
@@ -24,8 +25,9 @@ struct Terminal {
 using Environment = std::function<std::string(const char* name)>;
 std::string ProcessEnvironment(const char* name);
 
-// Width: `width` if given, else COLUMNS, else the terminal's own, else no limit. Colours by default only on a terminal,
-// and neither with NO_COLOR nor with TERM=dumb. UTF-8 where LC_ALL, LC_CTYPE or LANG (the first that is set) says so.
+// Width: `width` if given, else COLUMNS, else the terminal's own, else no limit. Colours by default only on a
+// terminal, and neither with NO_COLOR nor with TERM=dumb. UTF-8 where LC_ALL, LC_CTYPE or LANG (the first
+// that is set) says so.
 Terminal DetectTerminal(int fd, ColorWhen color, std::optional<int> width, const Environment& environment);
 
 // The text in a colour; as it is for kNone, or where there are no colours.

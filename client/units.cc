@@ -27,14 +27,13 @@ std::string FormatBytes(int64_t bytes, bool plain) {
   return absl::StrCat(digits, " ", kUnits[unit]);
 }
 
-std::string FormatHex(int64_t value) {
-  return absl::StrCat("0x", absl::Hex(static_cast<uint64_t>(value)));
-}
+std::string FormatHex(int64_t value) { return absl::StrCat("0x", absl::Hex(static_cast<uint64_t>(value))); }
 
 std::string FormatShare(int64_t part, int64_t whole) {
   if (whole <= 0) return "-";
   if (part <= 0) return "0 %";
-  if (part >= whole) return absl::StrFormat("%.0f %%", 100.0 * static_cast<double>(part) / static_cast<double>(whole));
+  if (part >= whole)
+    return absl::StrFormat("%.0f %%", 100.0 * static_cast<double>(part) / static_cast<double>(whole));
   int percent = static_cast<int>(100.0 * static_cast<double>(part) / static_cast<double>(whole));
   if (percent >= 100) percent = 99;
   return percent == 0 ? "<1 %" : absl::StrCat(percent, " %");
@@ -44,8 +43,8 @@ std::string FormatTime(const google::protobuf::Timestamp& time) {
   const std::time_t seconds = time.seconds();
   std::tm utc = {};
   if (gmtime_r(&seconds, &utc) == nullptr) return absl::StrCat(time.seconds());
-  return absl::StrFormat("%04d-%02d-%02dT%02d:%02d:%02dZ", utc.tm_year + 1900, utc.tm_mon + 1, utc.tm_mday, utc.tm_hour,
-                         utc.tm_min, utc.tm_sec);
+  return absl::StrFormat("%04d-%02d-%02dT%02d:%02d:%02dZ", utc.tm_year + 1900, utc.tm_mon + 1, utc.tm_mday,
+                         utc.tm_hour, utc.tm_min, utc.tm_sec);
 }
 
 std::string FormatDuration(const google::protobuf::Duration& duration) {

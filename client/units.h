@@ -15,7 +15,8 @@ std::string FormatBytes(int64_t bytes, bool plain = false);
 // "0x40000000". A negative number is printed as its 64 bits.
 std::string FormatHex(int64_t value);
 
-// The share of `part` in `whole`, rounded down: "30 %", "<1 %" for more than nothing. "-" when whole is not positive.
+// The share of `part` in `whole`, rounded down: "30 %", "<1 %" for more than nothing. "-" when whole is not
+// positive.
 std::string FormatShare(int64_t part, int64_t whole);
 
 // "2026-03-01T12:00:00Z" in UTC, whole seconds.

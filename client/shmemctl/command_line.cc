@@ -12,7 +12,8 @@
 namespace shmemd::shmemctl {
 namespace {
 
-constexpr char kFooter[] = R"(Endpoint: --endpoint, else SHMEMD_ENDPOINT, else unix:/run/shmemd/api.sock (to read) or
+constexpr char kFooter[] =
+    R"(Endpoint: --endpoint, else SHMEMD_ENDPOINT, else unix:/run/shmemd/api.sock (to read) or
 unix:/run/shmemd/admin.sock (to change something).
 
 Exit codes: 0 ok, 1 failed, 2 wrong usage, 3 unreachable, 4 not found, 5 unhealthy, 6 findings (--fail-on), 7 timeout.
@@ -67,16 +68,18 @@ std::vector<std::string> FlagsOf(const CLI::App& app) {
 
 }  // namespace
 
-CommandLine::CommandLine() : app_("Shows what shmemd knows about the VIRTIO shared memory of vhost-user back-ends.", "shmemctl") {
+CommandLine::CommandLine()
+    : app_("Shows what shmemd knows about the VIRTIO shared memory of vhost-user back-ends.", "shmemctl") {
   app_.require_subcommand(1);
   app_.set_version_flag("--version", std::string("shmemctl ") + SHMEMD_VERSION);
   app_.footer(kFooter);
-  AddCommonFlags(&app_, true);
+  AddCommonFlags(&app_, false);
 }
 
 void CommandLine::AddCommonFlags(CLI::App* app, bool junit) {
-  const std::set<std::string> outputs = junit ? std::set<std::string>{"table", "wide", "json", "yaml", "junit"}
-                                              : std::set<std::string>{"table", "wide", "json", "yaml"};
+  const std::set<std::string> outputs = junit
+                                            ? std::set<std::string>{"table", "wide", "json", "yaml", "junit"}
+                                            : std::set<std::string>{"table", "wide", "json", "yaml"};
   app->add_option("-o,--output", options_.output, "Form of the output")->check(CLI::IsMember(outputs));
   app->add_flag("-q,--quiet", options_.quiet, "Names only, or nothing but the exit code");
   app->add_flag("--no-headers", options_.no_headers, "Rows only");
@@ -85,7 +88,8 @@ void CommandLine::AddCommonFlags(CLI::App* app, bool junit) {
   app->add_option("--timeout", options_.timeout, "How long the command may take (10s)");
   app->add_option("--color", options_.color, "When to use colours (auto)")
       ->check(CLI::IsMember(std::set<std::string>{"auto", "always", "never"}));
-  app->add_option("--width", options_.width, "Columns to print in; the terminal's by default")->check(CLI::Range(0, 10000));
+  app->add_option("--width", options_.width, "Columns to print in; the terminal's by default")
+      ->check(CLI::Range(0, 10000));
 }
 
 CLI::App* CommandLine::Add(const std::string& name, const std::string& summary, const std::string& examples,

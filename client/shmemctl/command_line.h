@@ -16,10 +16,10 @@ class CommandLine {
  public:
   CommandLine();
 
-  // Adds a command. `examples`: one to a line, without the program's name. What it returns takes arguments and flags
-  // of the command; whoever adds them keeps their values alive in the action.
-  CLI::App* Add(const std::string& name, const std::string& summary, const std::string& examples, Action action,
-                bool junit = false);
+  // Adds a command. `examples`: one to a line, without the program's name. What it returns takes arguments
+  // and flags of the command; whoever adds them keeps their values alive in the action.
+  CLI::App* Add(const std::string& name, const std::string& summary, const std::string& examples,
+                Action action, bool junit = false);
 
   // Reads the arguments, does what they say, and returns the exit code of the program.
   int Run(int argc, char** argv);

@@ -31,8 +31,8 @@ absl::StatusOr<std::chrono::milliseconds> ParseTimeout(const std::string& text) 
   if (absl::SimpleAtod(text, &seconds)) {
     duration = absl::Seconds(seconds);
   } else if (!absl::ParseDuration(text, &duration)) {
-    return absl::InvalidArgumentError(absl::StrCat("--timeout: expected seconds or a duration such as 500ms, got \"", text,
-                                                   "\""));
+    return absl::InvalidArgumentError(
+        absl::StrCat("--timeout: expected seconds or a duration such as 500ms, got \"", text, "\""));
   }
   if (duration < absl::Milliseconds(1) || duration > absl::Hours(24)) {
     return absl::InvalidArgumentError(absl::StrCat("--timeout: expected 1ms to 24h, got \"", text, "\""));
@@ -50,8 +50,8 @@ absl::StatusOr<Context> Context::Make(const Options& options) {
   context.quiet_ = options.quiet;
   context.timeout_ = *timeout;
   context.endpoint_ = options.endpoint;
-  context.style_.terminal =
-      client::DetectTerminal(STDOUT_FILENO, ColorOf(options.color), options.width, client::ProcessEnvironment);
+  context.style_.terminal = client::DetectTerminal(STDOUT_FILENO, ColorOf(options.color), options.width,
+                                                   client::ProcessEnvironment);
   context.style_.wide = context.output_ == Output::kWide;
   context.style_.bytes = options.bytes;
   context.style_.headers = !options.no_headers;

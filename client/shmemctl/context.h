@@ -1,5 +1,5 @@
-// What a command works with: the options of this run, and where its output goes. Made by main after the command line
-// was read; lives as long as the command.
+// What a command works with: the options of this run, and where its output goes. Made by main after the
+// command line was read; lives as long as the command.
 #pragma once
 
 #include <absl/status/status.h>
@@ -49,8 +49,8 @@ class Context {
   void Print(std::string_view text) const;
   // A line to standard error.
   void Note(std::string_view text) const;
-  // The message as JSON or YAML, whichever was asked for; several are separated as each of them wants it. `list_field`:
-  // see client::ToJson.
+  // The message as JSON or YAML, whichever was asked for; several are separated as each of them wants it.
+  // `list_field`: see client::ToJson.
   void PrintMessage(const google::protobuf::Message& message, std::string_view list_field = "");
 
   // Says on standard error what went wrong and returns the exit code for it.

@@ -9,6 +9,7 @@
 
 #include "client/resource_name.h"
 #include "client/shmemctl/command_line.h"
+#include "client/text.h"
 #include "grpc/health/v1/health.pb.h"
 
 namespace shmemd::shmemctl {
@@ -43,9 +44,9 @@ void LookAtBackends(client::Client* client, Look* look) {
   look->backend_count = list->backends_size();
   for (const v1::Backend& backend : list->backends()) {
     if (backend.state() == v1::Backend::ACTIVE || backend.state() == v1::Backend::PROBED) continue;
-    look->down.push_back(absl::StrCat("back-end ", client::BackendId(backend.name()), " is ",
-                                      v1::Backend::State_Name(backend.state()),
-                                      backend.state_detail().empty() ? "" : ": ", backend.state_detail()));
+    look->down.push_back(absl::StrCat(
+        "back-end ", client::BackendId(backend.name()), " is ", v1::Backend::State_Name(backend.state()),
+        backend.state_detail().empty() ? "" : ": ", client::Printable(backend.state_detail(), true)));
   }
 }
 
@@ -104,9 +105,9 @@ ExitCode Health(Context& context, const HealthArguments& arguments) {
 
 void AddHealthCommand(CommandLine* line) {
   auto arguments = std::make_shared<HealthArguments>();
-  CLI::App* command =
-      line->Add("health", "Check that shmemd serves; exits with 5 when it does not", "health\nhealth --backends --wait 30",
-                [arguments](Context& context) { return Health(context, *arguments); });
+  CLI::App* command = line->Add("health", "Check that shmemd serves; exits with 5 when it does not",
+                                "health\nhealth --backends --wait 30",
+                                [arguments](Context& context) { return Health(context, *arguments); });
   command->add_flag("--backends", arguments->backends, "Every back-end must be ACTIVE or PROBED, too");
   command->add_option("--wait", arguments->wait_seconds, "Keep looking for so many seconds until all is well")
       ->check(CLI::Range(0.0, 86400.0));

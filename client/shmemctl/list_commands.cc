@@ -114,7 +114,8 @@ ExitCode Mappings(Context& context, const std::string& argument) {
 
 void PrintFeatures(const Context& context, const v1::Backend& backend) {
   if (context.quiet()) {
-    for (const std::string& name : backend.features().acked_protocol_feature_names()) context.Print(name + "\n");
+    for (const std::string& name : backend.features().acked_protocol_feature_names())
+      context.Print(name + "\n");
   } else if (!backend.has_features()) {
     context.Note(absl::StrCat(client::BackendId(backend.name()), " has not negotiated yet; it is ",
                               v1::Backend::State_Name(backend.state())));
@@ -210,7 +211,9 @@ void AddListCommands(CommandLine* line) {
                                 [findings](Context& context) { return Findings(context, *findings); });
   command->add_option("BACKEND", findings->backend, "Only of this back-end");
   command->add_flag("--all", findings->all, "Those that no longer hold, too");
-  command->add_option("--fail-on", findings->fail_on, "Exit with 6 when an open one is at least this bad (never)")
+  command
+      ->add_option("--fail-on", findings->fail_on,
+                   "Exit with 6 when an open one is at least this bad (never)")
       ->check(CLI::IsMember(std::set<std::string>{"never", "info", "warning", "error"}));
 }
 

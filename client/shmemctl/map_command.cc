@@ -28,7 +28,8 @@ absl::StatusOr<std::vector<std::string>> RegionNames(client::Client* client, con
   return names;
 }
 
-absl::Status PrintPicture(const Context& context, client::Client* client, const v1::GetRegionLayoutResponse& layout) {
+absl::Status PrintPicture(const Context& context, client::Client* client,
+                          const v1::GetRegionLayoutResponse& layout) {
   const int64_t count = layout.region().mapping_count();
   v1::ListMappingsResponse mappings;
   if (!context.quiet() && count > 0 && count <= kMaxListed) {
@@ -55,7 +56,8 @@ ExitCode Map(Context& context, const std::string& argument) {
   bool first = true;
   for (const std::string& name : *names) {
     const auto layout = client->GetRegionLayout(name);
-    const bool went_away = layout.status().code() == absl::StatusCode::kNotFound && !target->shmid.has_value();
+    const bool went_away =
+        layout.status().code() == absl::StatusCode::kNotFound && !target->shmid.has_value();
     if (went_away) continue;
     if (!layout.ok()) return context.Fail(layout.status(), client->endpoint());
     if (context.structured()) {

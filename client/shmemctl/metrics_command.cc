@@ -15,8 +15,8 @@ using client::ExitCode;
 ExitCode Metrics(Context& context, const std::string& address) {
   const auto text = client::HttpGet(address, "/metrics", context.timeout());
   if (!text.ok()) {
-    context.Note(absl::StrCat("shmemctl: cannot read http://", address, "/metrics: ",
-                              std::string(text.status().message())));
+    context.Note(absl::StrCat("shmemctl: cannot read http://", address,
+                              "/metrics: ", std::string(text.status().message())));
     return client::ExitCodeOf(text.status());
   }
   if (!context.quiet()) context.Print(*text);

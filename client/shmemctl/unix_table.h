@@ -5,8 +5,8 @@
 
 namespace shmemd::shmemctl {
 
-// How many connections were accepted at `path` and are still there, by the text of /proc/net/unix. Sockets of other
-// network namespaces are not in it.
+// How many connections were accepted at `path` and are still there, by the text of /proc/net/unix. Sockets of
+// other network namespaces are not in it.
 int ConnectionsAt(std::string_view table, std::string_view path);
 
 }  // namespace shmemd::shmemctl

@@ -1,0 +1,106 @@
+#include <gmock/gmock.h>
+#include <google/protobuf/text_format.h>
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "client/backend_printer.h"
+#include "client/finding_printer.h"
+#include "client/mapping_printer.h"
+#include "client/probe_printer.h"
+#include "client/region_printer.h"
+#include "tests/client/fake_shmemd.h"
+#include "tests/client/golden_file.h"
+
+namespace shmemd::client {
+namespace {
+
+PrintStyle Style(int width, bool wide = false, bool bytes = false) {
+  return {.terminal = {.width = width, .utf8 = true, .color = false},
+          .wide = wide,
+          .bytes = bytes,
+          .headers = true};
+}
+
+template <typename Response, typename Item>
+Response ListOf(const std::vector<Item>& items,
+                google::protobuf::RepeatedPtrField<Item>* (Response::*field)()) {
+  Response response;
+  for (const Item& item : items) *(response.*field)()->Add() = item;
+  return response;
+}
+
+std::string AllTables(const PrintStyle& style) {
+  const CannedData data = SampleData();
+  const auto backends = ListOf(data.backends, &v1::ListBackendsResponse::mutable_backends);
+  std::string text = RenderBackends(backends, style) + "\n" + RenderConfigs(backends, style) + "\n";
+  text += RenderRegions(ListOf(data.regions, &v1::ListRegionsResponse::mutable_regions), style) + "\n";
+  text += RenderMappings(ListOf(data.mappings, &v1::ListMappingsResponse::mutable_mappings), style) + "\n";
+  text += RenderFindings(ListOf(data.findings, &v1::ListFindingsResponse::mutable_findings), style) + "\n";
+  return text += RenderFeatures(data.backends[1].features(), style);
+}
+
+TEST(Printers, TablesAreAsInTheGoldenFiles) {
+  ExpectGolden("tables_80.txt", AllTables(Style(80)));
+  ExpectGolden("tables_200.txt", AllTables(Style(200)));
+  ExpectGolden("tables_wide.txt", AllTables(Style(80, true)));
+  ExpectGolden("tables_bytes.txt", AllTables(Style(0, false, true)));
+}
+
+TEST(DescribeConfig, SaysWhatTheNumberMeans) {
+  v1::ShmemConfig config;
+  EXPECT_EQ(DescribeConfig(config), "no region configuration seen yet");
+  config.set_reported_num_regions(2);
+  config.set_nonzero_size_count(2);
+  config.set_highest_shmid(5);
+  config.set_reply_payload_bytes(2056);
+  config.set_num_regions_meaning(v1::ShmemConfig::COUNT);
+  EXPECT_EQ(DescribeConfig(config), "num_regions 2 (count), reply 2056 B");
+  config.set_reported_num_regions(6);
+  config.set_num_regions_meaning(v1::ShmemConfig::SPAN);
+  config.set_padding_nonzero(true);
+  EXPECT_EQ(
+      DescribeConfig(config),
+      "num_regions 6 (span: the highest shmid is 5, 2 sizes are not zero), reply 2056 B, padding not zero");
+}
+
+v1::ProbeReport SampleReport() {
+  v1::ProbeReport report;
+  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(R"(
+    socket: "/run/backends/gpu0.sock" start_time { seconds: 1767225600 } duration { nanos: 12345678 }
+    config {
+      reported_num_regions: 1 nonzero_size_count: 2 highest_shmid: 2 reply_payload_bytes: 2056
+      num_regions_meaning: TOO_SMALL source: ASKED
+    }
+    regions { name: "backends/-/regions/0" shmid: 0 size_bytes: 4194304 }
+    regions { name: "backends/-/regions/2" shmid: 2 size_bytes: 4096 }
+    checks {
+      rule: "shmem-bit-offered" description: "SHMEM is offered as bit 22" source: "virtio spec" result: PASSED
+      evidence: "offered 0x400428"
+    }
+    checks {
+      rule: "num-regions" description: "num_regions is the count of sizes & <nothing> else" source: "vhost-user spec"
+      result: FAILED evidence: "expected 2, got 1 \"\033[31m\""
+    }
+    checks { rule: "same-answer-twice" description: "both answers are equal" source: "ours" result: SKIPPED
+             evidence: "there was one answer" }
+    failure: "the back-end closed the connection")",
+                                                            &report));
+  return report;
+}
+
+TEST(Probe, ReportIsAsInTheGoldenFiles) {
+  ExpectGolden("probe_80.txt", RenderProbe(SampleReport(), Style(80)));
+  ExpectGolden("probe_wide.txt", RenderProbe(SampleReport(), Style(80, true)));
+  ExpectGolden("probe_junit.xml", ProbeToJunit(SampleReport()));
+}
+
+TEST(Probe, EmptyReportIsStillAReport) {
+  EXPECT_THAT(RenderProbe(v1::ProbeReport(), Style(80)),
+              ::testing::HasSubstr("0 passed, 0 failed, 0 skipped"));
+  EXPECT_THAT(ProbeToJunit(v1::ProbeReport()),
+              ::testing::HasSubstr("tests=\"1\" failures=\"0\" errors=\"0\""));
+}
+
+}  // namespace
+}  // namespace shmemd::client
