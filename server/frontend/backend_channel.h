@@ -1,8 +1,9 @@
 // Our end of the back-end channel: answers SHMEM_MAP and SHMEM_UNMAP as the front-end that we are.
 //
-// Owned by a session, used on the loop's thread. Each request is decoded, checked, carried out, answered if an answer
-// was asked for and REPLY_ACK is agreed on, then published. A request that is refused changes nothing; one that we do
-// not know is answered -EINVAL and the channel goes on. All descriptors that come are closed on every path.
+// Owned by a session, used on the loop's thread. Each request is decoded, checked, carried out, answered if
+// an answer was asked for and REPLY_ACK is agreed on, then published. A request that is refused changes
+// nothing; one that we do not know is answered -EINVAL and the channel goes on. All descriptors that come are
+// closed on every path.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +16,8 @@
 
 namespace shmemd::frontend {
 
-// The errno that a failed request is answered with, positive (contract: README, "What our own front-end answers").
+// The errno that a failed request is answered with, positive (contract: README, "What our own front-end
+// answers").
 int AnswerErrno(state::RequestFailure failure);
 
 class BackendChannel {

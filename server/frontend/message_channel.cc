@@ -34,8 +34,8 @@ MessageChannel::Received MessageChannel::Receive() {
     }
     // The kernel dropped descriptors because our table is full: the message cannot be understood any more.
     if (io.fds_lost) return End({.reason = StateReason::kSystemError, .error_number = EMFILE});
-    // Descriptors belong to the first byte of a message (specification, "Ancillary data"); QEMU takes others for
-    // missing, and so do we.
+    // Descriptors belong to the first byte of a message (specification, "Ancillary data"); QEMU takes others
+    // for missing, and so do we.
     if (starts_message) fds_ = std::move(arrived);
 
     absl::StatusOr<std::optional<vhost::MessageView>> message = reader_.Advance(io.bytes);

@@ -10,7 +10,8 @@
 
 namespace shmemd::frontend {
 
-Prober::Prober(net::EventLoop& loop, std::string socket, const Timeouts& timeouts, uint64_t page_size, Done done)
+Prober::Prober(net::EventLoop& loop, std::string socket, const Timeouts& timeouts, uint64_t page_size,
+               Done done)
     : loop_(loop),
       page_size_(page_size),
       done_(std::move(done)),
@@ -63,7 +64,8 @@ void Prober::Finish() {
   backend_channel_.reset();
   const Done done = std::move(done_);
   if (!connected_) {
-    return done(absl::UnavailableError(absl::StrCat("probe ", seen_.socket, ": ", CauseWords(seen_.failure))));
+    return done(
+        absl::UnavailableError(absl::StrCat("probe ", seen_.socket, ": ", CauseWords(seen_.failure))));
   }
   done(MakeProbeReport(seen_, page_size_));
 }
