@@ -28,7 +28,7 @@ class BackendChannel {
   };
 
   // Everything outlives the channel. `socket` is our end, non-blocking.
-  BackendChannel(net::EventLoop& loop, base::UniqueFd socket, feed::Publisher& publisher,
+  BackendChannel(net::EventLoop& loop, net::FdCloser& closer, base::UniqueFd socket, feed::Publisher& publisher,
                  state::BackendHandle backend, BackendWindows& windows, Observer& observer);
   ~BackendChannel();
   BackendChannel(const BackendChannel&) = delete;
@@ -55,6 +55,7 @@ class BackendChannel {
   void End(const state::Cause& cause);
 
   net::EventLoop& loop_;
+  net::FdCloser& closer_;
   MessageChannel channel_;
   feed::Publisher& publisher_;
   const state::BackendHandle backend_;
