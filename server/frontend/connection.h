@@ -1,7 +1,8 @@
-// One connection to a back-end as its front-end: connects, runs the handshake, asks GET_SHMEM_CONFIG again when told.
+// One connection to a back-end as its front-end: connects, runs the handshake, asks GET_SHMEM_CONFIG again
+// when told.
 //
-// Owned by a session or a probe, used on the loop's thread. Each wait has a deadline. Whatever goes wrong ends the
-// connection with its exact cause; nothing is tried again here.
+// Owned by a session or a probe, used on the loop's thread. Each wait has a deadline. Whatever goes wrong
+// ends the connection with its exact cause; nothing is tried again here.
 #pragma once
 
 #include <cstdint>

@@ -14,12 +14,16 @@ constexpr int64_t kMostWaitNs = 1'000'000'000;
 // Between two tries while the hub has no room for what it lost.
 constexpr int64_t kResyncWaitNs = 1'000'000;
 
-std::string Normal(const std::string& path) { return std::filesystem::path(path).lexically_normal().string(); }
+std::string Normal(const std::string& path) {
+  return std::filesystem::path(path).lexically_normal().string();
+}
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<FrontendLoop>> FrontendLoop::Create(feed::UpdateQueue& queue, feed::Control& control,
-                                                                   const FrontendConfig& config, uint8_t source) {
+absl::StatusOr<std::unique_ptr<FrontendLoop>> FrontendLoop::Create(feed::UpdateQueue& queue,
+                                                                   feed::Control& control,
+                                                                   const FrontendConfig& config,
+                                                                   uint8_t source) {
   absl::StatusOr<std::unique_ptr<net::EventLoop>> loop = net::EventLoop::Create();
   if (!loop.ok()) return loop.status();
   std::unique_ptr<FrontendLoop> frontend(new FrontendLoop(*std::move(loop), queue, control, config, source));
@@ -30,8 +34,8 @@ absl::StatusOr<std::unique_ptr<FrontendLoop>> FrontendLoop::Create(feed::UpdateQ
   return frontend;
 }
 
-FrontendLoop::FrontendLoop(std::unique_ptr<net::EventLoop> loop, feed::UpdateQueue& queue, feed::Control& control,
-                           const FrontendConfig& config, uint8_t source)
+FrontendLoop::FrontendLoop(std::unique_ptr<net::EventLoop> loop, feed::UpdateQueue& queue,
+                           feed::Control& control, const FrontendConfig& config, uint8_t source)
     : loop_(std::move(loop)),
       control_(control),
       config_(config),
@@ -89,16 +93,17 @@ void FrontendLoop::TakeCommands() {
 void FrontendLoop::Execute(uint64_t id, const feed::RefreshCommand& command) {
   FrontendSession* session = FindSession(command.backend_id);
   if (session == nullptr) {
-    return control_.Complete(id, {feed::CommandFailure::kBackendNotFound,
-                                  absl::StrCat("back-end ", command.backend_id, ": not attached"), std::nullopt});
+    return control_.Complete(id,
+                             {feed::CommandFailure::kBackendNotFound,
+                              absl::StrCat("back-end ", command.backend_id, ": not attached"), std::nullopt});
   }
   session->Refresh([this, id](feed::CommandResult result) { control_.Complete(id, std::move(result)); });
 }
 
 void FrontendLoop::Execute(uint64_t id, const feed::ProbeCommand& command) {
   if (const std::string user = UserOf(command.socket); !user.empty()) {
-    return control_.Complete(
-        id, {feed::CommandFailure::kBackendBusy, absl::StrCat("probe ", command.socket, ": ", user), std::nullopt});
+    return control_.Complete(id, {feed::CommandFailure::kBackendBusy,
+                                  absl::StrCat("probe ", command.socket, ": ", user), std::nullopt});
   }
   auto probe = std::make_unique<Prober>(
       *loop_, closer_, command.socket, config_.timeouts, page_size_,

@@ -37,8 +37,8 @@ MessageChannel::Received MessageChannel::Receive() {
       closer_.Close(arrived);
       return End({.reason = StateReason::kSystemError, .error_number = EMFILE});
     }
-    // Descriptors belong to the first byte of a message (specification, "Ancillary data"); QEMU takes others for
-    // missing, and so do we.
+    // Descriptors belong to the first byte of a message (specification, "Ancillary data"); QEMU takes others
+    // for missing, and so do we.
     if (starts_message) fds_.swap(arrived);
     closer_.Close(arrived);
 

@@ -1,7 +1,8 @@
-// One vhost-user socket cut into messages with their descriptors, and room for the messages that did not fit out.
+// One vhost-user socket cut into messages with their descriptors, and room for the messages that did not fit
+// out.
 //
-// Owned by a connection or a back-end channel, used on the loop's thread; never blocks. Memory is bounded by one
-// message in each direction: whoever sends stops reading while has_output().
+// Owned by a connection or a back-end channel, used on the loop's thread; never blocks. Memory is bounded by
+// one message in each direction: whoever sends stops reading while has_output().
 #pragma once
 
 #include <cstddef>
@@ -33,15 +34,15 @@ class MessageChannel {
   enum class Status : uint8_t { kMessage, kWouldBlock, kEnded };
   struct Received {
     Status status = Status::kWouldBlock;
-    vhost::MessageView message;        // kMessage: valid until the next Receive
-    std::vector<base::UniqueFd> fds;   // kMessage: those of its first byte, to be closed by an FdCloser
-    state::Cause cause;                // kEnded: closed, closed mid-message, too large, or a system error
+    vhost::MessageView message;       // kMessage: valid until the next Receive
+    std::vector<base::UniqueFd> fds;  // kMessage: those of its first byte, to be closed by an FdCloser
+    state::Cause cause;               // kEnded: closed, closed mid-message, too large, or a system error
   };
   // At most one message. After kEnded there is nothing more.
   Received Receive();
 
-  // Takes a whole message, and sends what fits. With `fd`, it goes with the first byte and is closed once sent.
-  // kDone: all sent; kWouldBlock: the rest waits for Flush; else the channel has ended.
+  // Takes a whole message, and sends what fits. With `fd`, it goes with the first byte and is closed once
+  // sent. kDone: all sent; kWouldBlock: the rest waits for Flush; else the channel has ended.
   net::IoResult Send(std::span<const uint8_t> message, base::UniqueFd fd = base::UniqueFd());
   net::IoResult Flush();
   bool has_output() const { return !output_.empty(); }

@@ -64,7 +64,8 @@ void Prober::Finish() {
   backend_channel_.reset();
   const Done done = std::move(done_);
   if (!connected_) {
-    return done(absl::UnavailableError(absl::StrCat("probe ", seen_.socket, ": ", CauseWords(seen_.failure))));
+    return done(
+        absl::UnavailableError(absl::StrCat("probe ", seen_.socket, ": ", CauseWords(seen_.failure))));
   }
   done(MakeProbeReport(seen_, page_size_));
 }

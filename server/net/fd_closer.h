@@ -1,9 +1,9 @@
-// Closes descriptors that peers sent without waiting for whoever is behind them: closing a file of a silent FUSE daemon
-// flushes it first, and hangs.
+// Closes descriptors that peers sent without waiting for whoever is behind them: closing a file of a silent
+// FUSE daemon flushes it first, and hangs.
 //
-// Owned by a loop, used on its thread. Files that live in the kernel's memory are closed at once; all others by a
-// thread that is started with the first of them. A descriptor whose close hangs is held open until it comes back, and
-// those behind it wait: they count against the limit of open files, no more.
+// Owned by a loop, used on its thread. Files that live in the kernel's memory are closed at once; all others
+// by a thread that is started with the first of them. A descriptor whose close hangs is held open until it
+// comes back, and those behind it wait: they count against the limit of open files, no more.
 #pragma once
 
 #include <memory>

@@ -43,8 +43,9 @@ Bytes ToBytes(const Array& array) {
 }
 
 Bytes Map(uint64_t shm_offset, uint64_t len, uint32_t flags = vhost::kRequestWithAckFlags) {
-  return ToBytes(vhost::EncodeMMap(vhost::BackendRequest::kShmemMap, flags,
-                                   {.shmid = 2, .fd_offset = 0, .shm_offset = shm_offset, .len = len, .flags = 1}));
+  return ToBytes(
+      vhost::EncodeMMap(vhost::BackendRequest::kShmemMap, flags,
+                        {.shmid = 2, .fd_offset = 0, .shm_offset = shm_offset, .len = len, .flags = 1}));
 }
 
 Bytes Message(uint32_t id, uint32_t flags, size_t payload_bytes = 0) {
@@ -71,8 +72,8 @@ class BackendChannelTest : public testing::Test, protected BackendChannel::Obser
     publisher_.Publish(backend_, state::RegionReported{.size_bytes = kMiB, .shmid = 2});
     auto pair = net::ChannelPair().value();
     peer_ = std::move(pair.second);
-    channel_ = std::make_unique<BackendChannel>(*loop_, closer_, std::move(pair.first), publisher_, backend_, windows_,
-                                                static_cast<BackendChannel::Observer&>(*this));
+    channel_ = std::make_unique<BackendChannel>(*loop_, closer_, std::move(pair.first), publisher_, backend_,
+                                                windows_, static_cast<BackendChannel::Observer&>(*this));
     channel_->Start(reply_ack);
   }
 
@@ -126,8 +127,8 @@ class WithoutReplyAck : public BackendChannelTest {
 
 TEST_F(BackendChannelTest, GoldenMapAndUnmap) {
   const UniqueFd file = Memfd(16 * kPage);
-  Send({0x09, 0, 0, 0, 0x09, 0, 0, 0, 0x28, 0, 0, 0, 0x02, 0, 0, 0, 0,    0,    0, 0, 0, 0x20, 0, 0, 0, 0,
-        0,    0, 0, 0, 0x01, 0, 0, 0, 0,    0, 0, 0x80, 0, 0, 0, 0, 0, 0, 0x01, 0, 0, 0, 0, 0, 0, 0},
+  Send({0x09, 0, 0, 0, 0x09, 0, 0, 0, 0x28, 0, 0, 0,    0x02, 0, 0, 0, 0, 0, 0,    0, 0, 0x20, 0, 0, 0, 0,
+        0,    0, 0, 0, 0x01, 0, 0, 0, 0,    0, 0, 0x80, 0,    0, 0, 0, 0, 0, 0x01, 0, 0, 0,    0, 0, 0, 0},
        {file.get()});
   Turn();
   EXPECT_EQ(ReadAll(), Bytes({0x09, 0, 0, 0, 0x05, 0, 0, 0, 0x08, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}));
@@ -135,8 +136,8 @@ TEST_F(BackendChannelTest, GoldenMapAndUnmap) {
   EXPECT_EQ(model().FindRegion(2)->table.Find(0x10000)->fd_offset, 0x2000u);
   EXPECT_EQ(model().FindRegion(2)->table.Find(0x10000)->fd.kind, base::FdKind::kMemfd);
 
-  Send({0x0a, 0, 0, 0, 0x09, 0, 0, 0, 0x28, 0, 0, 0, 0x02, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-        0,    0, 0, 0, 0x01, 0, 0, 0, 0, 0, 0, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0});
+  Send({0x0a, 0, 0, 0, 0x09, 0, 0, 0, 0x28, 0, 0, 0,    0x02, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+        0,    0, 0, 0, 0x01, 0, 0, 0, 0,    0, 0, 0x80, 0,    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0});
   Turn();
   EXPECT_EQ(ReadAll(), Bytes({0x0a, 0, 0, 0, 0x05, 0, 0, 0, 0x08, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}));
   EXPECT_EQ(mapped_bytes(), 0u);
@@ -247,7 +248,8 @@ TEST_F(BackendChannelTest, EndsAreTold) {
   peer_.reset();
   Turn();
   ASSERT_TRUE(ended_.has_value());
-  EXPECT_EQ(*ended_, (state::Cause{.reason = state::StateReason::kClosedByBackend, .on_backend_channel = true}));
+  EXPECT_EQ(*ended_,
+            (state::Cause{.reason = state::StateReason::kClosedByBackend, .on_backend_channel = true}));
 }
 
 TEST_F(BackendChannelTest, AnEndInTheMiddleOfAMessageIsToldAsThat) {
@@ -294,7 +296,8 @@ TEST(MappingWindow, MapsSharedAndLeavesTheRestWithoutAccess) {
   EXPECT_EQ(window.Map(file.get(), ~uint64_t{0} - 4095, 0, kPage, true), EINVAL) << "no file is that long";
   EXPECT_EQ(window.Unmap(4 * kPage, kPage), 0);
   EXPECT_EQ(window.Unmap(0, 2 * kMiB), EINVAL);
-  const UniqueFd read_only(open(("/proc/self/fd/" + std::to_string(file.get())).c_str(), O_RDONLY | O_CLOEXEC));
+  const UniqueFd read_only(
+      open(("/proc/self/fd/" + std::to_string(file.get())).c_str(), O_RDONLY | O_CLOEXEC));
   EXPECT_EQ(window.Map(read_only.get(), 0, 0, kPage, true), EACCES);
   EXPECT_EQ(window.Map(read_only.get(), 0, 0, kPage, false), 0);
 }

@@ -13,7 +13,6 @@
 #include "server/frontend/prober.h"
 #include "server/net/unix_listener.h"
 #include "server/net/unix_socket.h"
-
 #include "tests/frontend/sidecar.h"
 #include "tests/peers/backend_process.h"
 #include "tests/peers/backend_thread.h"
@@ -55,7 +54,8 @@ TEST(FrontendLoop, ShowsRegionsMappingsAndWhatWasSent) {
   EXPECT_EQ(status.features.shmem_bit, 22);
   EXPECT_EQ(status.query_count, 1u);
   EXPECT_EQ(status.peer.pid, getpid());
-  EXPECT_TRUE(sidecar.WaitFor("gpu0", [](const Backend& backend) { return backend.Totals().region_count == 3; }));
+  EXPECT_TRUE(
+      sidecar.WaitFor("gpu0", [](const Backend& backend) { return backend.Totals().region_count == 3; }));
 
   EXPECT_EQ(peer.Do(Step::Map(0, 0, 2 * kMiB)), peers::StepAnswer(0));
   EXPECT_EQ(peer.Do(Step::Map(5, 4096, 4096)), peers::StepAnswer(0));
@@ -74,7 +74,9 @@ TEST(FrontendLoop, AnswersRefusalsWithTheErrnoOfTheContract) {
   Sidecar sidecar;
   sidecar.Attach("gpu0", peer.socket_path());
   sidecar.Start();
-  const auto answer = [](int error_number) { return peers::StepAnswer(static_cast<uint64_t>(-int64_t{error_number})); };
+  const auto answer = [](int error_number) {
+    return peers::StepAnswer(static_cast<uint64_t>(-int64_t{error_number}));
+  };
   const peers::Expectation fails{peers::Expectation::Kind::kFail, 0};
   EXPECT_EQ(peer.Do(Step::Map(0, 0, 8192)), peers::StepAnswer(0));
   EXPECT_EQ(peer.Do(Step::Map(0, 4096, 8192, fails)), answer(EEXIST));
@@ -116,7 +118,8 @@ TEST(FrontendLoop, AKilledBackendIsGoneWithinASecondAndBackAfterItsRestart) {
   EXPECT_TRUE(sidecar.WaitForMappedBytes("gpu0", 0));
   EXPECT_EQ(sidecar.Status("gpu0").cause.reason, StateReason::kClosedByBackend);
   EXPECT_FALSE(sidecar.Get<bool>("gpu0", [](const Backend& backend) { return backend.up(); }));
-  EXPECT_EQ(sidecar.Get<uint64_t>("gpu0", [](const Backend& backend) { return backend.Totals().size_bytes; }), 84 * kMiB);
+  EXPECT_EQ(sidecar.Get<uint64_t>("gpu0", [](const Backend& backend) { return backend.Totals().size_bytes; }),
+            84 * kMiB);
   {
     peers::BackendProcess process(DemoBackend(), {"--socket", socket});
     EXPECT_TRUE(sidecar.WaitFor("gpu0", has_mappings));
@@ -162,7 +165,8 @@ TEST(FrontendLoop, AFullBacklogIsAConnectTimeout) {
   sidecar.Attach("gpu0", socket);
   sidecar.Start();
   EXPECT_TRUE(sidecar.WaitFor("gpu0", [](const Backend& backend) {
-    return backend.status().cause.reason == StateReason::kConnectTimeout && backend.status().cause.waited_ms == 300;
+    return backend.status().cause.reason == StateReason::kConnectTimeout &&
+           backend.status().cause.waited_ms == 300;
   }));
   sidecar.Stop();
 }
@@ -173,7 +177,8 @@ TEST(FrontendLoop, TwoHundredBackendsAreServedWithinFiveSeconds) {
   std::vector<std::unique_ptr<BackendThread>> peers;
   for (int i = 0; i < kBackends; ++i) peers.push_back(std::make_unique<BackendThread>(QuietScript()));
   Sidecar sidecar(QuickConfig(), size_t{1} << 15);
-  for (int i = 0; i < kBackends; ++i) sidecar.Attach("b" + std::to_string(i), peers[static_cast<size_t>(i)]->socket_path());
+  for (int i = 0; i < kBackends; ++i)
+    sidecar.Attach("b" + std::to_string(i), peers[static_cast<size_t>(i)]->socket_path());
   const int64_t start_ns = base::MonotonicNanos();
   sidecar.Start();
   for (int i = 0; i < kBackends; ++i) {
@@ -299,7 +304,8 @@ TEST(FrontendLoop, ProbeModeAsksOnceLeavesAndKeepsTheAnswer) {
   EXPECT_EQ(sidecar.Status("cam0").state, BackendState::kProbed);
   peer.Stop();
   EXPECT_EQ(sidecar.Do(feed::RefreshCommand{"cam0"}).failure, feed::CommandFailure::kBackendUnreachable);
-  EXPECT_EQ(sidecar.Get<uint64_t>("cam0", [](const Backend& backend) { return backend.Totals().size_bytes; }), 84 * kMiB);
+  EXPECT_EQ(sidecar.Get<uint64_t>("cam0", [](const Backend& backend) { return backend.Totals().size_bytes; }),
+            84 * kMiB);
   sidecar.Stop();
 }
 

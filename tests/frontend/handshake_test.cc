@@ -23,8 +23,7 @@ constexpr uint64_t kVirtioOffer = vhost::kVirtioProtocolFeatures | (uint64_t{1} 
 constexpr uint64_t kFullOffer = 0x007f'ffff;
 
 std::string Hex(const std::vector<uint8_t>& bytes) {
-  return absl::BytesToHexString(
-      absl::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size()));
+  return absl::BytesToHexString(absl::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size()));
 }
 
 // Plays the back-end's part.
@@ -33,7 +32,8 @@ class Script {
   // Everything that is sent until a reply is awaited or the end is reached.
   std::vector<std::string> Run() {
     std::vector<std::string> sent;
-    for (Handshake::Action action = handshake_.Advance(); action.step == Step::kSend; action = handshake_.Advance()) {
+    for (Handshake::Action action = handshake_.Advance(); action.step == Step::kSend;
+         action = handshake_.Advance()) {
       sent.push_back(absl::StrCat(Hex(action.bytes), action.with_backend_channel ? " + channel" : ""));
     }
     return sent;
@@ -83,7 +83,8 @@ TEST(Handshake, SaysWhatARealFrontEndSaysInThatOrder) {
   script.ReplyU64(FrontendRequest::kGetProtocolFeatures, kFullOffer);
 
   // MQ, REPLY_ACK, BACKEND_REQ, CONFIG, BACKEND_SEND_FD, SHMEM: of what was offered, what we use.
-  EXPECT_EQ(script.Run(), Lines({"1000000001000000080000002906400000000000", "150000000900000000000000 + channel"}));
+  EXPECT_EQ(script.Run(),
+            Lines({"1000000001000000080000002906400000000000", "150000000900000000000000 + channel"}));
   EXPECT_EQ(script.awaited(), Id(FrontendRequest::kSetBackendReqFd));
   script.ReplyU64(FrontendRequest::kSetBackendReqFd, 0);
 
@@ -114,8 +115,9 @@ TEST(Handshake, WithoutReplyAckTheChannelIsHandedOverWithoutWaiting) {
   script.Run();
   script.ReplyU64(FrontendRequest::kGetProtocolFeatures,
                   Mask(ProtocolFeature::kShmem) | Mask(ProtocolFeature::kBackendReq));
-  EXPECT_EQ(script.Run(), Lines({"1000000001000000080000002000400000000000", "150000000100000000000000 + channel",
-                                 "030000000100000000000000", "2c0000000100000000000000"}));
+  EXPECT_EQ(script.Run(),
+            Lines({"1000000001000000080000002000400000000000", "150000000100000000000000 + channel",
+                   "030000000100000000000000", "2c0000000100000000000000"}));
 }
 
 TEST(Handshake, WithoutProtocolFeaturesNothingMoreIsSent) {
@@ -133,7 +135,8 @@ TEST(Handshake, AnOlderBitIsNamedAndNeverTried) {
     script.Run();
     script.ReplyU64(FrontendRequest::kGetFeatures, kVirtioOffer);
     script.Run();
-    script.ReplyU64(FrontendRequest::kGetProtocolFeatures, (uint64_t{1} << bit) | Mask(ProtocolFeature::kReplyAck));
+    script.ReplyU64(FrontendRequest::kGetProtocolFeatures,
+                    (uint64_t{1} << bit) | Mask(ProtocolFeature::kReplyAck));
     EXPECT_EQ(script.Run(), Lines()) << bit;
     EXPECT_EQ(script.outcome().result, Result::kUnsupported);
     EXPECT_EQ(script.outcome().cause.reason, StateReason::kShmemOlderBit);

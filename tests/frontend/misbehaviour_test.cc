@@ -1,5 +1,7 @@
-// Every named misbehaviour of the scripted back-ends, and where it ends: in a state with its reason, or in a finding;
-// with all descriptors closed, and with a healthy back-end beside it that notices nothing.
+// Every named misbehaviour of the scripted back-ends, and where it ends: in a state with its reason, or in a
+// finding; with all descriptors closed, and with a healthy back-end beside it that notices nothing.
+#include "tests/peers/misbehaviour.h"
+
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -11,7 +13,6 @@
 #include "server/frontend/frontend_loop.h"
 #include "tests/frontend/sidecar.h"
 #include "tests/peers/backend_thread.h"
-#include "tests/peers/misbehaviour.h"
 
 namespace shmemd::frontend {
 namespace {
@@ -47,7 +48,8 @@ Ending Malformed(WireAspect aspect) {
           .finding = FindingCode::kConfigReplyMalformed,
           .aspect = aspect};
 }
-Ending ChannelEnds(BackendState state, StateReason reason, std::optional<FindingCode> finding = std::nullopt) {
+Ending ChannelEnds(BackendState state, StateReason reason,
+                   std::optional<FindingCode> finding = std::nullopt) {
   return {.state = state, .reason = reason, .finding = finding, .on_backend_channel = true};
 }
 

@@ -39,7 +39,8 @@ const state::ProbeCheck& Find(const state::ProbeReport& report, const std::strin
 }
 
 state::ProbeReport ProbeOf(const std::string& misbehaviour) {
-  peers::Script script = misbehaviour.empty() ? peers::DefaultScript() : peers::MisbehavingScript(misbehaviour);
+  peers::Script script =
+      misbehaviour.empty() ? peers::DefaultScript() : peers::MisbehavingScript(misbehaviour);
   script.steps.clear();
   peers::BackendThread peer(script);
   absl::StatusOr<state::ProbeReport> report = Probe(peer.socket_path(), kQuick);

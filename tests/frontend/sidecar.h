@@ -1,4 +1,5 @@
-// The frontend loop with a hub behind it, as the program has them, for tests that look at what readers would see.
+// The frontend loop with a hub behind it, as the program has them, for tests that look at what readers would
+// see.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -92,7 +93,8 @@ class Sidecar {
     return WaitFor(id, [wanted](const state::Backend& backend) { return backend.status().state == wanted; });
   }
   bool WaitForMappedBytes(const std::string& id, uint64_t wanted) {
-    return WaitFor(id, [wanted](const state::Backend& backend) { return backend.Totals().mapped_bytes == wanted; });
+    return WaitFor(
+        id, [wanted](const state::Backend& backend) { return backend.Totals().mapped_bytes == wanted; });
   }
 
   template <typename Value>

@@ -1,6 +1,6 @@
-// A back-end that writes anything on its channel, in pieces, with descriptors: nothing crashes, nothing is left open,
-// and the mappings that are held equal those that are shown. The input is a list of pieces: a byte of length, a byte
-// whose low two bits count descriptors, then the bytes.
+// A back-end that writes anything on its channel, in pieces, with descriptors: nothing crashes, nothing is
+// left open, and the mappings that are held equal those that are shown. The input is a list of pieces: a byte
+// of length, a byte whose low two bits count descriptors, then the bytes.
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>

@@ -1,10 +1,9 @@
-// The back-end's side of the main channel, as bytes: the handshake ends or waits, whatever comes, and never asks for
-// what was not offered. A first byte says with how many descriptors the replies come.
-#include "server/frontend/handshake.h"
-
+// The back-end's side of the main channel, as bytes: the handshake ends or waits, whatever comes, and never
+// asks for what was not offered. A first byte says with how many descriptors the replies come.
 #include <algorithm>
 #include <cstring>
 
+#include "server/frontend/handshake.h"
 #include "tests/fuzz/fuzz.h"
 
 namespace {
@@ -50,7 +49,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     awaiting = RunToReply(handshake);
   }
   const uint64_t acked = handshake.outcome().features.acked_protocol;
-  Require((acked & ~handshake.outcome().features.offered_protocol) == 0, "only what was offered is acknowledged");
-  Require(awaiting == (handshake.outcome().result == Handshake::Result::kPending), "it waits or it has ended");
+  Require((acked & ~handshake.outcome().features.offered_protocol) == 0,
+          "only what was offered is acknowledged");
+  Require(awaiting == (handshake.outcome().result == Handshake::Result::kPending),
+          "it waits or it has ended");
   return 0;
 }

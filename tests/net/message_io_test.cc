@@ -45,7 +45,8 @@ TEST_F(MessageIoTest, CarriesAsManyDescriptorsAsTheKernelDoes) {
   EXPECT_FALSE(io.fds_lost);
   ASSERT_EQ(fds_.size(), kMaxFdsPerMessage);
   EXPECT_EQ(fcntl(fds_[0].get(), F_GETFD), FD_CLOEXEC);
-  EXPECT_EQ(Send(theirs_.get(), bytes, std::vector<int>(kMaxFdsPerMessage + 1, ours_.get())).error_number, EINVAL);
+  EXPECT_EQ(Send(theirs_.get(), bytes, std::vector<int>(kMaxFdsPerMessage + 1, ours_.get())).error_number,
+            EINVAL);
 }
 
 TEST_F(MessageIoTest, TheEndIsClosed) {

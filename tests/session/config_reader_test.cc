@@ -24,8 +24,8 @@ using vhost::ShmemConfigReply;
 constexpr uint64_t kMiB = uint64_t{1} << 20;
 constexpr uint64_t kPage = 4096;
 
-ShmemConfigReply Reply(uint32_t num_regions, const std::map<uint8_t, uint64_t>& sizes, uint32_t payload_bytes = 2056,
-                       uint32_t padding = 0) {
+ShmemConfigReply Reply(uint32_t num_regions, const std::map<uint8_t, uint64_t>& sizes,
+                       uint32_t payload_bytes = 2056, uint32_t padding = 0) {
   ShmemConfigReply reply;
   reply.num_regions = num_regions;
   reply.payload_bytes = payload_bytes;
@@ -49,8 +49,14 @@ std::vector<Row> Rows() {
       {"no gap", Reply(2, {{0, kMiB}, {1, kMiB}}), Meaning::kCountOrSpan, {}},
       {"gap, count", Reply(2, {{0, kMiB}, {2, kMiB}}), Meaning::kCount, {}},
       {"gap, span", Reply(3, {{0, kMiB}, {2, kMiB}}), Meaning::kSpan, {Code::kNumRegionsSpan}},
-      {"between count and span", Reply(3, {{0, kMiB}, {9, kMiB}}), Meaning::kTooLarge, {Code::kNumRegionsTooLarge}},
-      {"zero with two sizes", Reply(0, {{0, kMiB}, {1, kMiB}}), Meaning::kTooSmall, {Code::kNumRegionsTooSmall}},
+      {"between count and span",
+       Reply(3, {{0, kMiB}, {9, kMiB}}),
+       Meaning::kTooLarge,
+       {Code::kNumRegionsTooLarge}},
+      {"zero with two sizes",
+       Reply(0, {{0, kMiB}, {1, kMiB}}),
+       Meaning::kTooSmall,
+       {Code::kNumRegionsTooSmall}},
       {"two with three sizes",
        Reply(2, {{0, kMiB}, {1, kMiB}, {2, 2 * kMiB}}),
        Meaning::kTooSmall,
@@ -60,12 +66,18 @@ std::vector<Row> Rows() {
       {"300", Reply(300, {{0, kMiB}}), Meaning::kTooLarge, {Code::kNumRegionsTooLarge}},
       {"lone 255, count", Reply(1, {{255, kMiB}}), Meaning::kCount, {}},
       {"lone 255, span", Reply(256, {{255, kMiB}}), Meaning::kSpan, {Code::kNumRegionsSpan}},
-      {"cut, no gap", Reply(2, {{0, kMiB}, {1, kMiB}}, 24), Meaning::kCountOrSpan, {Code::kConfigReplyTruncated}},
+      {"cut, no gap",
+       Reply(2, {{0, kMiB}, {1, kMiB}}, 24),
+       Meaning::kCountOrSpan,
+       {Code::kConfigReplyTruncated}},
       {"cut, gap, span",
        Reply(3, {{0, kMiB}, {2, kMiB}}, 32),
        Meaning::kSpan,
        {Code::kConfigReplyTruncated, Code::kNumRegionsSpan}},
-      {"cut, gap, count", Reply(2, {{0, kMiB}, {2, kMiB}}, 32), Meaning::kCount, {Code::kConfigReplyTruncated}},
+      {"cut, gap, count",
+       Reply(2, {{0, kMiB}, {2, kMiB}}, 32),
+       Meaning::kCount,
+       {Code::kConfigReplyTruncated}},
       {"padding", Reply(1, {{0, kMiB}}, 2056, 0xdeadbeef), Meaning::kCountOrSpan, {Code::kPaddingNonzero}},
       {"unaligned size",
        Reply(1, {{0, 0x1800}}),
@@ -104,7 +116,8 @@ TEST(ConfigReader, EverySizeThatIsNotZeroIsARegionWhateverIsClaimed) {
     }
     std::map<uint8_t, uint64_t> regions;
     size_t configs = 0;
-    for (const state::EventBody& event : ReadConfig(row.reply, std::nullopt, {.page_size = kPage, .now_ns = 7})) {
+    for (const state::EventBody& event :
+         ReadConfig(row.reply, std::nullopt, {.page_size = kPage, .now_ns = 7})) {
       if (const auto* region = std::get_if<state::RegionReported>(&event)) {
         regions.emplace(region->shmid, region->size_bytes);
         EXPECT_EQ(configs, 0u) << row.name << ": the answer comes after its regions";
@@ -151,9 +164,11 @@ TEST(ConfigReader, EvidenceHasTheNumbers) {
 }
 
 // What a second answer changes, as a list of words.
-std::vector<std::string> Changes(const ShmemConfigReply& before, const ShmemConfigReply& now, bool same_connection) {
+std::vector<std::string> Changes(const ShmemConfigReply& before, const ShmemConfigReply& now,
+                                 bool same_connection) {
   std::vector<std::string> words;
-  for (const state::EventBody& event : ReadConfig(now, PreviousConfig{before, same_connection}, {.page_size = kPage})) {
+  for (const state::EventBody& event :
+       ReadConfig(now, PreviousConfig{before, same_connection}, {.page_size = kPage})) {
     if (const auto* retired = std::get_if<state::RegionRetired>(&event)) {
       words.push_back("retired " + std::to_string(retired->shmid));
     } else if (const auto* raised = std::get_if<state::FindingRaised>(&event)) {
