@@ -45,10 +45,12 @@ int AnswerErrno(RequestFailure failure) {
   }
 }
 
-BackendChannel::BackendChannel(net::EventLoop& loop, base::UniqueFd socket, feed::Publisher& publisher,
-                               state::BackendHandle backend, BackendWindows& windows, Observer& observer)
+BackendChannel::BackendChannel(net::EventLoop& loop, net::FdCloser& closer, base::UniqueFd socket,
+                               feed::Publisher& publisher, state::BackendHandle backend,
+                               BackendWindows& windows, Observer& observer)
     : loop_(loop),
-      channel_(std::move(socket), vhost::kMaxPayloadBytes),
+      closer_(closer),
+      channel_(std::move(socket), vhost::kMaxPayloadBytes, closer),
       publisher_(publisher),
       backend_(backend),
       windows_(windows),
@@ -78,6 +80,7 @@ void BackendChannel::OnSocketReady() {
     if (received.status == MessageChannel::Status::kWouldBlock) return;
     if (received.status == MessageChannel::Status::kEnded) return End(received.cause);
     OnMessage(received);
+    closer_.Close(received.fds);
   }
   RetryAfter(0);
 }

@@ -29,8 +29,9 @@ Cause ConnectFailure(int error_number) {
 
 }  // namespace
 
-Connection::Connection(net::EventLoop& loop, std::string path, const Timeouts& timeouts, Observer& observer)
-    : loop_(loop), path_(std::move(path)), timeouts_(timeouts), observer_(observer) {}
+Connection::Connection(net::EventLoop& loop, net::FdCloser& closer, std::string path,
+                       const Timeouts& timeouts, Observer& observer)
+    : loop_(loop), closer_(closer), path_(std::move(path)), timeouts_(timeouts), observer_(observer) {}
 
 Connection::~Connection() { Close(); }
 
@@ -53,7 +54,7 @@ void Connection::TryConnect() {
     retry_timer_ = loop_.After(kRetryNs, [this] { TryConnect(); });
     return;
   }
-  channel_.emplace(std::move(attempt.socket), vhost::kMaxPayloadBytes);
+  channel_.emplace(std::move(attempt.socket), vhost::kMaxPayloadBytes, closer_);
   absl::StatusOr<net::EventLoop::WatchId> watch = loop_.Watch(channel_->fd(), [this] { OnSocketReady(); });
   if (!watch.ok()) return End({.reason = StateReason::kSystemError, .error_number = ENOSPC});
   watch_ = *watch;
@@ -84,7 +85,9 @@ bool Connection::ReadOne() {
     End(received.cause);
     return false;
   }
-  OnMessage(received.message, received.fds.size());
+  const size_t fd_count = received.fds.size();
+  closer_.Close(received.fds);
+  OnMessage(received.message, fd_count);
   return channel_.has_value();
 }
 

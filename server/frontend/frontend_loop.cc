@@ -48,7 +48,7 @@ FrontendLoop::~FrontendLoop() { Stop(); }
 
 state::BackendHandle FrontendLoop::Attach(state::BackendSpec spec) {
   const state::BackendHandle backend = publisher_.Attach(std::move(spec));
-  const SessionContext context{*loop_, publisher_, budget_, config_, random_};
+  const SessionContext context{*loop_, closer_, publisher_, budget_, config_, random_};
   sessions_.push_back(std::make_unique<FrontendSession>(context, backend));
   return backend;
 }
@@ -106,7 +106,7 @@ void FrontendLoop::Execute(uint64_t id, const feed::ProbeCommand& command) {
                                   absl::StrCat("probe ", command.socket, ": ", user), std::nullopt});
   }
   auto probe = std::make_unique<Prober>(
-      *loop_, command.socket, config_.timeouts, page_size_,
+      *loop_, closer_, command.socket, config_.timeouts, page_size_,
       [this, id](absl::StatusOr<state::ProbeReport> report) { OnProbed(id, std::move(report)); });
   probe->Start();
   probes_.emplace(id, std::move(probe));

@@ -58,6 +58,7 @@ class FrontendLoop {
   void Close();
 
   const std::unique_ptr<net::EventLoop> loop_;
+  net::FdCloser closer_;
   feed::Control& control_;
   const FrontendConfig config_;
   const uint64_t page_size_;

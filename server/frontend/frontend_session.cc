@@ -59,8 +59,9 @@ const state::BackendSpec& FrontendSession::spec() const { return context_.publis
 void FrontendSession::Start() { Connect(); }
 
 void FrontendSession::Connect() {
-  connection_ = std::make_unique<Connection>(context_.loop, spec().backend_socket, context_.config.timeouts,
-                                             static_cast<Connection::Observer&>(*this));
+  connection_ =
+      std::make_unique<Connection>(context_.loop, context_.closer, spec().backend_socket,
+                                   context_.config.timeouts, static_cast<Connection::Observer&>(*this));
   connection_->Open();
 }
 
@@ -103,8 +104,9 @@ void FrontendSession::OnFeatures(const state::Features& features) {
 }
 
 void FrontendSession::OnBackendChannel(base::UniqueFd channel) {
-  channel_ = std::make_unique<BackendChannel>(context_.loop, std::move(channel), context_.publisher, backend_,
-                                              windows_, static_cast<BackendChannel::Observer&>(*this));
+  channel_ =
+      std::make_unique<BackendChannel>(context_.loop, context_.closer, std::move(channel), context_.publisher,
+                                       backend_, windows_, static_cast<BackendChannel::Observer&>(*this));
 }
 
 void FrontendSession::OnUnsupported(const Cause& cause) {

@@ -26,6 +26,7 @@ namespace shmemd::frontend {
 // What the sessions of a loop share; all of it outlives them.
 struct SessionContext {
   net::EventLoop& loop;
+  net::FdCloser& closer;
   feed::Publisher& publisher;
   MappingBudget& budget;
   const FrontendConfig& config;

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "server/base/unique_fd.h"
+#include "server/net/fd_closer.h"
 #include "server/net/message_io.h"
 #include "server/state/status.h"
 #include "server/vhost/framer.h"
@@ -20,14 +21,21 @@ namespace shmemd::frontend {
 class MessageChannel {
  public:
   // `socket` is non-blocking. A message with a larger payload ends the stream before anything is allocated.
-  MessageChannel(base::UniqueFd socket, uint32_t max_payload_bytes)
-      : socket_(std::move(socket)), reader_(max_payload_bytes), max_payload_bytes_(max_payload_bytes) {}
+  // `closer` outlives the channel.
+  MessageChannel(base::UniqueFd socket, uint32_t max_payload_bytes, net::FdCloser& closer)
+      : socket_(std::move(socket)),
+        reader_(max_payload_bytes),
+        max_payload_bytes_(max_payload_bytes),
+        closer_(closer) {}
+  ~MessageChannel() { closer_.Close(fds_); }
+  MessageChannel(const MessageChannel&) = delete;
+  MessageChannel& operator=(const MessageChannel&) = delete;
 
   enum class Status : uint8_t { kMessage, kWouldBlock, kEnded };
   struct Received {
     Status status = Status::kWouldBlock;
     vhost::MessageView message;       // kMessage: valid until the next Receive
-    std::vector<base::UniqueFd> fds;  // kMessage: those that came with its first byte; others were closed
+    std::vector<base::UniqueFd> fds;  // kMessage: those of its first byte, to be closed by an FdCloser
     state::Cause cause;               // kEnded: closed, closed mid-message, too large, or a system error
   };
   // At most one message. After kEnded there is nothing more.
@@ -47,6 +55,7 @@ class MessageChannel {
   base::UniqueFd socket_;
   vhost::MessageReader reader_;
   uint32_t max_payload_bytes_;
+  net::FdCloser& closer_;
   std::vector<base::UniqueFd> fds_;  // of the message that is being read
   std::vector<uint8_t> output_;
   base::UniqueFd output_fd_;

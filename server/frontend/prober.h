@@ -20,9 +20,10 @@ class Prober final : Connection::Observer {
   // failed.
   using Done = std::function<void(absl::StatusOr<state::ProbeReport>)>;
 
-  // `loop` outlives the probe. `page_size` in bytes. `done` is called once, in a later turn, and may destroy
-  // the probe; destroyed before, it calls nobody.
-  Prober(net::EventLoop& loop, std::string socket, const Timeouts& timeouts, uint64_t page_size, Done done);
+  // `loop` and `closer` outlive the probe. `page_size` in bytes. `done` is called once, in a later turn, and
+  // may destroy the probe; destroyed before, it calls nobody.
+  Prober(net::EventLoop& loop, net::FdCloser& closer, std::string socket, const Timeouts& timeouts,
+         uint64_t page_size, Done done);
   ~Prober() override;
   void Start();
 

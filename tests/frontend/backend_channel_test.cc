@@ -72,8 +72,8 @@ class BackendChannelTest : public testing::Test, protected BackendChannel::Obser
     publisher_.Publish(backend_, state::RegionReported{.size_bytes = kMiB, .shmid = 2});
     auto pair = net::ChannelPair().value();
     peer_ = std::move(pair.second);
-    channel_ = std::make_unique<BackendChannel>(*loop_, std::move(pair.first), publisher_, backend_, windows_,
-                                                static_cast<BackendChannel::Observer&>(*this));
+    channel_ = std::make_unique<BackendChannel>(*loop_, closer_, std::move(pair.first), publisher_, backend_,
+                                                windows_, static_cast<BackendChannel::Observer&>(*this));
     channel_->Start(reply_ack);
   }
 
@@ -107,6 +107,7 @@ class BackendChannelTest : public testing::Test, protected BackendChannel::Obser
   bool Has(FindingCode code) const { return HasFinding(model(), code); }
 
   FdBalance balance_;
+  net::FdCloser closer_;
   std::unique_ptr<net::EventLoop> loop_;
   feed::UpdateQueue queue_;
   feed::Publisher publisher_;

@@ -162,7 +162,7 @@ std::string Describe(const Backend& backend) {
 // Tries to connect are far apart, so that an ending stays.
 FrontendConfig PatientConfig() {
   FrontendConfig config = QuickConfig();
-  config.timeouts = {.connect_ns = 1'000'000'000, .query_ns = 1'000'000'000};
+  config.timeouts = {.connect_ns = 5'000'000'000, .query_ns = 2'000'000'000};
   config.reconnect = {.min_ns = 60'000'000'000, .max_ns = 60'000'000'000};
   return config;
 }

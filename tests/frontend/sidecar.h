@@ -43,7 +43,7 @@ class FdBalance {
 
 inline FrontendConfig QuickConfig() {
   FrontendConfig config;
-  config.timeouts = {.connect_ns = 300'000'000, .query_ns = 300'000'000};
+  config.timeouts = {.connect_ns = 300'000'000, .query_ns = 5'000'000'000};
   config.reconnect = {.min_ns = 20'000'000, .max_ns = 100'000'000};
   config.limits.max_window_bytes = uint64_t{1} << 32;
   return config;

@@ -50,7 +50,7 @@ class Bench : frontend::BackendChannel::Observer {
     auto pair = net::ChannelPair().value();
     peer_ = std::move(pair.second);
     channel_ = std::make_unique<frontend::BackendChannel>(
-        *loop_, std::move(pair.first), publisher_, backend_, windows_,
+        *loop_, closer_, std::move(pair.first), publisher_, backend_, windows_,
         static_cast<frontend::BackendChannel::Observer&>(*this));
     channel_->Start(true);
   }
@@ -78,6 +78,7 @@ class Bench : frontend::BackendChannel::Observer {
     Require(fds.empty(), "answers carry no descriptors");
   }
 
+  net::FdCloser closer_;
   std::unique_ptr<net::EventLoop> loop_;
   feed::UpdateQueue queue_;
   feed::Publisher publisher_;
