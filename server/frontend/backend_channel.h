@@ -16,8 +16,8 @@
 
 namespace shmemd::frontend {
 
-// The errno that a failed request is answered with, positive: EEXIST for an overlap, ENOMEM for a limit or a lack of
-// resources, EINVAL for all else. Where mmap itself failed, its errno is answered.
+// The errno that a failed request is answered with, positive: EEXIST for an overlap, ENOMEM for a limit or a
+// lack of resources, EINVAL for all else. Where mmap itself failed, its errno is answered.
 int AnswerErrno(state::RequestFailure failure);
 
 class BackendChannel {
