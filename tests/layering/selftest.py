@@ -49,7 +49,7 @@ class TreeTest(unittest.TestCase):
 
     def test_one_header_is_a_narrow_door(self):
         self.clean("server/convert/region.cc", "server/vhost/names.h", "vhost/shmem/v1/region.pb.h")
-        self.caught("server/convert/region.cc", "server/vhost/protocol.h")
+        self.caught("server/convert/region.cc", "server/vhost/codec.h")
         self.caught("server/metrics/collector.cc", "vhost/shmem/v1/region.pb.h")
 
     def test_foreign_libraries_stay_in_their_folders(self):
