@@ -46,8 +46,10 @@ function(shmemd_test name)
   gtest_discover_tests(${name} TEST_PREFIX ${name}/ DISCOVERY_MODE PRE_TEST PROPERTIES TIMEOUT ${arg_TIMEOUT})
 endfunction()
 
+# A folder takes part once it has a CMakeLists.txt; a glob, so that an existing build notices a new one.
 function(shmemd_folder folder)
-  if(EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/${folder}/CMakeLists.txt)
+  file(GLOB found CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${folder}/CMakeLists.txt)
+  if(found)
     add_subdirectory(${folder})
   endif()
 endfunction()

@@ -88,7 +88,7 @@ grpc::ServerUnaryReactor* AdminService::RefreshBackend(grpc::CallbackServerConte
   return CommandCall::Start(
       *context, control_, feed::RefreshCommand{*id},
       [reader = reader_, id = *id, response](const feed::CommandResult& result) {
-        const grpc::Status status = StatusOf(result, grpc::StatusCode::ABORTED, {{"backend", id}});
+        grpc::Status status = StatusOf(result, grpc::StatusCode::ABORTED, {{"backend", id}});
         return status.ok() ? ShowBackend(reader, id, *response) : status;
       });
 }

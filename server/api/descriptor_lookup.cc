@@ -22,6 +22,9 @@ absl::StatusOr<SerializedFiles> WithDependencies(const FileDescriptor* file, con
   for (size_t i = 0; i < open.size(); ++i) {
     google::protobuf::FileDescriptorProto proto;
     open[i]->CopyTo(&proto);
+    // Without the names of JSON, clients that describe messages by reflection print those of the proto file
+    // instead.
+    open[i]->CopyJsonNameTo(&proto);
     out.push_back(proto.SerializeAsString());
     for (int d = 0; d < open[i]->dependency_count(); ++d) {
       const FileDescriptor* dependency = open[i]->dependency(d);

@@ -7,6 +7,8 @@
 #include <string>
 #include <utility>
 
+#include "grpc/health/v1/health.pb.h"
+
 namespace shmemd::api {
 namespace {
 
@@ -16,10 +18,16 @@ constexpr int kKeepaliveMs = 60 * 1000;
 constexpr int kKeepaliveTimeoutMs = 20 * 1000;
 constexpr int kLeastPingIntervalMs = 10 * 1000;
 
+// Health is gRPC's own service, which brings no descriptors along. Asking for its name here links ours in, so
+// that reflection can describe it.
+std::string HealthServiceName() {
+  return grpc::health::v1::HealthCheckRequest::descriptor()->file()->service(0)->full_name();
+}
+
 std::vector<std::string> ServiceNames() {
-  return {"grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection",
-          "grpc.reflection.v1alpha.ServerReflection", v1::ShmemAdmin::service_full_name(),
-          v1::ShmemInspector::service_full_name()};
+  return {HealthServiceName(), grpc::reflection::v1::ServerReflection::service_full_name(),
+          grpc::reflection::v1alpha::ServerReflection::service_full_name(),
+          v1::ShmemAdmin::service_full_name(), v1::ShmemInspector::service_full_name()};
 }
 
 void SetLimits(grpc::ServerBuilder& builder) {

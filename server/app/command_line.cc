@@ -15,8 +15,10 @@ namespace shmemd::app {
 namespace {
 
 constexpr char kAbout[] =
-    "shmemd shows the VIRTIO shared memory of virtual machines: which regions a vhost-user back-end has, what is\n"
-    "mapped into them, and whether it is safe to touch. gRPC for programs, /metrics for Prometheus, shmemctl for people.";
+    "shmemd shows the VIRTIO shared memory of virtual machines: which regions a vhost-user back-end has, "
+    "what is\n"
+    "mapped into them, and whether it is safe to touch. gRPC for programs, /metrics for Prometheus, shmemctl "
+    "for people.";
 
 constexpr char kExamples[] = R"(Examples:
   shmemd --frontend gpu0=/run/backends/gpu0.sock          be the back-end's only front-end (developing a back-end)
@@ -65,10 +67,11 @@ absl::Status Merge(const Given& given, const CLI::App& app, Config& config) {
     const absl::Status status = setting.set(config, given.settings.at(setting.key));
     if (!status.ok()) return Named(setting.flag(), status);
   }
-  for (const auto& [flag, mode, values] :
-       {std::tuple("--frontend", state::Mode::kFrontend, &given.frontends), {"--probe", state::Mode::kProbe, &given.probes}}) {
+  for (const auto& [flag, mode, values] : {std::tuple("--frontend", state::Mode::kFrontend, &given.frontends),
+                                           {"--probe", state::Mode::kProbe, &given.probes}}) {
     for (const std::string& value : *values) {
-      if (absl::Status status = Named(flag, AddBackendByFlag(config, mode, value)); !status.ok()) return status;
+      if (absl::Status status = Named(flag, AddBackendByFlag(config, mode, value)); !status.ok())
+        return status;
     }
   }
   return Validate(config);
@@ -103,20 +106,18 @@ ParsedCommandLine ParseCommandLine(int argc, char** argv) {
 }
 
 std::string DescribeConfig(const Config& config) {
-  std::string text = absl::StrCat("api.socket       ", config.ApiSocketPath(), " (", config.api_socket_mode, ")\n",
-                                  "api.admin_socket ", config.AdminSocketPath(), " (", config.api_admin_socket_mode, ")\n",
-                                  "api.listen       ", config.api_listen, "\n",
-                                  "metrics.listen   ", config.metrics_listen, "\n",
-                                  "limits           ", config.max_mappings, " mappings a back-end, windows up to ",
-                                  config.max_window_bytes, " bytes\n",
-                                  "timeouts         connect ", config.connect_timeout_ms, " ms, query ",
-                                  config.query_timeout_ms, " ms, shutdown ", config.shutdown_timeout_ms, " ms\n",
-                                  "reconnect        ", config.reconnect_min_ms, " to ", config.reconnect_max_ms, " ms\n",
-                                  "log.level        ", config.log_level, "\n");
+  std::string text = absl::StrCat(
+      "api.socket       ", config.ApiSocketPath(), " (", config.api_socket_mode, ")\n", "api.admin_socket ",
+      config.AdminSocketPath(), " (", config.api_admin_socket_mode, ")\n", "api.listen       ",
+      config.api_listen, "\n", "metrics.listen   ", config.metrics_listen, "\n", "limits           ",
+      config.max_mappings, " mappings a back-end, windows up to ", config.max_window_bytes, " bytes\n",
+      "timeouts         connect ", config.connect_timeout_ms, " ms, query ", config.query_timeout_ms,
+      " ms, shutdown ", config.shutdown_timeout_ms, " ms\n", "reconnect        ", config.reconnect_min_ms,
+      " to ", config.reconnect_max_ms, " ms\n", "log.level        ", config.log_level, "\n");
   if (config.backends.empty()) absl::StrAppend(&text, "back-ends        none\n");
   for (const state::BackendSpec& backend : config.backends) {
-    absl::StrAppend(&text, "back-end         ", backend.id, ": ", state::ModeName(backend.mode), ", connects to ",
-                    backend.backend_socket, "\n");
+    absl::StrAppend(&text, "back-end         ", backend.id, ": ", state::ModeName(backend.mode),
+                    ", connects to ", backend.backend_socket, "\n");
   }
   return text;
 }

@@ -13,8 +13,8 @@ struct CommandLine {
   bool check_only = false;  // --check-config
 };
 
-// The command line, or the exit code where the program ends here: after --help or --version, or after a mistake that
-// was said in one line on stderr (2).
+// The command line, or the exit code where the program ends here: after --help or --version, or after a
+// mistake that was said in one line on stderr (2).
 struct ParsedCommandLine {
   std::optional<CommandLine> run;
   int exit_code = 0;

@@ -27,7 +27,8 @@ struct Unit {
 };
 
 // A number followed by one of `units`.
-absl::StatusOr<int64_t> ParseWithUnit(std::string_view text, const std::vector<Unit>& units, std::string_view expected) {
+absl::StatusOr<int64_t> ParseWithUnit(std::string_view text, const std::vector<Unit>& units,
+                                      std::string_view expected) {
   size_t digits = 0;
   while (digits < text.size() && absl::ascii_isdigit(static_cast<unsigned char>(text[digits]))) ++digits;
   int64_t number = 0;
@@ -60,7 +61,8 @@ Setter Text(std::string Config::*field) {
 Setter FileMode(std::string Config::*field) {
   return [field](Config& config, const std::string& text) {
     const bool octal = std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '7'; });
-    if (!octal || text.size() < 3 || text.size() > 4) return Expected("an octal file mode such as 0660", text);
+    if (!octal || text.size() < 3 || text.size() > 4)
+      return Expected("an octal file mode such as 0660", text);
     config.*field = text;
     return absl::OkStatus();
   };
@@ -69,8 +71,8 @@ Setter FileMode(std::string Config::*field) {
 bool IsHostPort(std::string_view text) {
   const size_t colon = text.rfind(':');
   int port = 0;
-  return colon != std::string_view::npos && absl::SimpleAtoi(View(text.substr(colon + 1)), &port) && port >= 0 &&
-         port <= 65535;
+  return colon != std::string_view::npos && absl::SimpleAtoi(View(text.substr(colon + 1)), &port) &&
+         port >= 0 && port <= 65535;
 }
 
 Setter Listen(std::string Config::*field) {
@@ -133,11 +135,15 @@ std::string Setting::flag() const {
 
 const std::vector<Setting>& Settings() {
   static const auto& settings = *new std::vector<Setting>{
-      {"run_dir", "DIR", "/run/shmemd", "folder of both sockets, for several instances on one host", Path(&Config::run_dir)},
-      {"api.socket", "PATH", "RUN_DIR/api.sock", "socket of the Inspector role (reading)", Path(&Config::api_socket)},
+      {"run_dir", "DIR", "/run/shmemd", "folder of both sockets, for several instances on one host",
+       Path(&Config::run_dir)},
+      {"api.socket", "PATH", "RUN_DIR/api.sock", "socket of the Inspector role (reading)",
+       Path(&Config::api_socket)},
       {"api.socket_mode", "MODE", "0660", "its file mode", FileMode(&Config::api_socket_mode)},
-      {"api.socket_owner", "USER", "as created", "its owner, a name or number", Text(&Config::api_socket_owner)},
-      {"api.socket_group", "GROUP", "as created", "its group, a name or number", Text(&Config::api_socket_group)},
+      {"api.socket_owner", "USER", "as created", "its owner, a name or number",
+       Text(&Config::api_socket_owner)},
+      {"api.socket_group", "GROUP", "as created", "its group, a name or number",
+       Text(&Config::api_socket_group)},
       {"api.admin_socket", "PATH", "RUN_DIR/admin.sock", "socket of the Admin role (reading and changing)",
        Path(&Config::api_admin_socket)},
       {"api.admin_socket_mode", "MODE", "0600", "its file mode", FileMode(&Config::api_admin_socket_mode)},
@@ -145,10 +151,10 @@ const std::vector<Setting>& Settings() {
        Text(&Config::api_admin_socket_owner)},
       {"api.admin_socket_group", "GROUP", "as created", "its group, a name or number",
        Text(&Config::api_admin_socket_group)},
-      {"api.listen", "ADDRESS:PORT", "off", "loopback TCP address of the Inspector role, e.g. 127.0.0.1:18045",
-       Listen(&Config::api_listen)},
-      {"metrics.listen", "ADDRESS:PORT", "127.0.0.1:18044", "where /metrics and the probes are served; off: nowhere",
-       Listen(&Config::metrics_listen)},
+      {"api.listen", "ADDRESS:PORT", "off",
+       "loopback TCP address of the Inspector role, e.g. 127.0.0.1:18045", Listen(&Config::api_listen)},
+      {"metrics.listen", "ADDRESS:PORT", "127.0.0.1:18044",
+       "where /metrics and the probes are served; off: nowhere", Listen(&Config::metrics_listen)},
       {"limits.max_mappings", "N", "1024", "most mappings of one back-end in frontend mode",
        Count(&Config::max_mappings, 1'000'000)},
       {"limits.max_window", "BYTES", "1TiB", "largest region that is mapped into in frontend mode",
@@ -161,7 +167,8 @@ const std::vector<Setting>& Settings() {
        DurationMs(&Config::shutdown_timeout_ms)},
       {"reconnect.min", "DURATION", "100ms", "first pause before connecting again; doubles, 20 % of jitter",
        DurationMs(&Config::reconnect_min_ms)},
-      {"reconnect.max", "DURATION", "5s", "longest pause before connecting again", DurationMs(&Config::reconnect_max_ms)},
+      {"reconnect.max", "DURATION", "5s", "longest pause before connecting again",
+       DurationMs(&Config::reconnect_max_ms)},
       {"log.level", "LEVEL", "info", "debug, info, warning, error or off", SetLogLevel},
   };
   return settings;
@@ -173,7 +180,8 @@ absl::Status AddBackend(Config& config, state::Mode mode, std::string_view id, s
   }
   if (!socket.starts_with('/')) return Expected("the absolute path of a back-end's socket", socket);
   for (const state::BackendSpec& other : config.backends) {
-    if (other.id == id) return absl::InvalidArgumentError(absl::StrCat("back-end '", View(id), "' is named twice"));
+    if (other.id == id)
+      return absl::InvalidArgumentError(absl::StrCat("back-end '", View(id), "' is named twice"));
   }
   state::BackendSpec spec;
   spec.id = id;
@@ -192,7 +200,8 @@ absl::Status AddBackendByFlag(Config& config, state::Mode mode, std::string_view
 absl::Status Validate(const Config& config) {
   if (config.reconnect_min_ms > config.reconnect_max_ms) {
     return absl::InvalidArgumentError(absl::StrCat("reconnect.min (", config.reconnect_min_ms,
-                                                   " ms) is longer than reconnect.max (", config.reconnect_max_ms, " ms)"));
+                                                   " ms) is longer than reconnect.max (",
+                                                   config.reconnect_max_ms, " ms)"));
   }
   if (config.ApiSocketPath() == config.AdminSocketPath()) {
     return absl::InvalidArgumentError(
@@ -208,7 +217,11 @@ absl::StatusOr<int64_t> ParseDurationMs(std::string_view text) {
 absl::StatusOr<int64_t> ParseBytes(std::string_view text) {
   constexpr int64_t kKi = 1024;
   return ParseWithUnit(text,
-                       {{"", 1}, {"B", 1}, {"KiB", kKi}, {"MiB", kKi * kKi}, {"GiB", kKi * kKi * kKi},
+                       {{"", 1},
+                        {"B", 1},
+                        {"KiB", kKi},
+                        {"MiB", kKi * kKi},
+                        {"GiB", kKi * kKi * kKi},
                         {"TiB", kKi * kKi * kKi * kKi}},
                        "a size such as 4096, 64MiB or 1TiB");
 }

@@ -1,5 +1,5 @@
-// What shmemd is told to do: a file, flags, or both. Every setting is one row of the setting table, which makes the
-// keys of the file, the flags and the reference.
+// What shmemd is told to do: a file, flags, or both. Every setting is one row of the setting table, which
+// makes the keys of the file, the flags and the reference.
 #pragma once
 
 #include <absl/status/status.h>
@@ -54,7 +54,8 @@ struct Setting {
 };
 const std::vector<Setting>& Settings();
 
-// Adds a back-end. InvalidArgument for an id that is no id or is there already, and for a path that is not absolute.
+// Adds a back-end. InvalidArgument for an id that is no id or is there already, and for a path that is not
+// absolute.
 absl::Status AddBackend(Config& config, state::Mode mode, std::string_view id, std::string_view socket);
 // "ID=CONNECT", the short form of a flag.
 absl::Status AddBackendByFlag(Config& config, state::Mode mode, std::string_view text);

@@ -42,8 +42,10 @@ class Loader {
     std::vector<std::string> seen;
     for (const auto& entry : section) {
       if (!entry.first.IsScalar()) return At(entry.first.Mark().line, prefix, "expected a plain key");
-      const std::string key = prefix.empty() ? entry.first.Scalar() : absl::StrCat(prefix, ".", entry.first.Scalar());
-      if (std::find(seen.begin(), seen.end(), key) != seen.end()) return At(entry.first.Mark().line, key, "given twice");
+      const std::string key =
+          prefix.empty() ? entry.first.Scalar() : absl::StrCat(prefix, ".", entry.first.Scalar());
+      if (std::find(seen.begin(), seen.end(), key) != seen.end())
+        return At(entry.first.Mark().line, key, "given twice");
       seen.push_back(key);
       if (absl::Status status = Entry(key, entry.first, entry.second); !status.ok()) return status;
     }
@@ -59,8 +61,9 @@ class Loader {
       return status.ok() ? status : At(value.Mark().line, key, std::string(status.message()));
     }
     const std::string prefix = key + ".";
-    const bool is_section = std::any_of(Settings().begin(), Settings().end(),
-                                        [&](const Setting& setting) { return setting.key.starts_with(prefix); });
+    const bool is_section = std::any_of(Settings().begin(), Settings().end(), [&](const Setting& setting) {
+      return setting.key.starts_with(prefix);
+    });
     if (!is_section) return At(name.Mark().line, key, absl::StrCat("no such key; ", Known(key)));
     if (!value.IsMap()) return At(name.Mark().line, key, "expected keys and values");
     return Section(value, key);
@@ -78,8 +81,9 @@ class Loader {
       if (known.empty() || known.back() != name) known.push_back(std::move(name));
     }
     if (prefix.empty()) known.emplace_back("backends");
-    return absl::StrCat(prefix.empty() ? "there is " : absl::StrCat("in ", prefix.substr(0, dot), " there is "),
-                        absl::StrJoin(known, ", "));
+    return absl::StrCat(
+        prefix.empty() ? "there is " : absl::StrCat("in ", prefix.substr(0, dot), " there is "),
+        absl::StrJoin(known, ", "));
   }
 
   absl::Status Backends(const YAML::Node& list, int line) {
@@ -102,11 +106,13 @@ class Loader {
       const int line = field.first.Mark().line;
       std::string* target = name == "id" ? &id : name == "mode" ? &mode : nullptr;
       if (name == "backend") {
-        if (absl::Status status = Socket(field.second, absl::StrCat(key, ".backend"), line, socket); !status.ok()) {
+        if (absl::Status status = Socket(field.second, absl::StrCat(key, ".backend"), line, socket);
+            !status.ok()) {
           return status;
         }
       } else if (target == nullptr) {
-        return At(line, absl::StrCat(key, ".", name), "no such key; in a back-end there is id, mode, backend");
+        return At(line, absl::StrCat(key, ".", name),
+                  "no such key; in a back-end there is id, mode, backend");
       } else if (!field.second.IsScalar()) {
         return At(line, absl::StrCat(key, ".", name), "expected one value");
       } else {
@@ -120,8 +126,10 @@ class Loader {
     if (!node.IsMap()) return At(line, key, "expected {connect: PATH}");
     for (const auto& field : node) {
       const std::string name = field.first.IsScalar() ? field.first.Scalar() : "";
-      if (name != "connect") return At(field.first.Mark().line, absl::StrCat(key, ".", name), "no such key; there is connect");
-      if (!field.second.IsScalar()) return At(field.first.Mark().line, absl::StrCat(key, ".connect"), "expected one value");
+      if (name != "connect")
+        return At(field.first.Mark().line, absl::StrCat(key, ".", name), "no such key; there is connect");
+      if (!field.second.IsScalar())
+        return At(field.first.Mark().line, absl::StrCat(key, ".connect"), "expected one value");
       socket = field.second.Scalar();
     }
     return absl::OkStatus();
@@ -138,7 +146,8 @@ class Loader {
     } else if (mode == "probe") {
       parsed = state::Mode::kProbe;
     } else {
-      return At(line, absl::StrCat(key, ".mode"), absl::StrCat("expected frontend or probe, got '", mode, "'"));
+      return At(line, absl::StrCat(key, ".mode"),
+                absl::StrCat("expected frontend or probe, got '", mode, "'"));
     }
     const absl::Status status = AddBackend(config_, parsed, id, socket);
     return status.ok() ? status : At(line, key, std::string(status.message()));
@@ -154,7 +163,8 @@ absl::Status LoadConfigFile(const std::string& path, Config& config) {
   errno = 0;
   const std::ifstream file(path);
   if (!file) {
-    return absl::NotFoundError(absl::StrCat("--config ", path, ": ", std::strerror(errno != 0 ? errno : ENOENT)));
+    return absl::NotFoundError(
+        absl::StrCat("--config ", path, ": ", std::strerror(errno != 0 ? errno : ENOENT)));
   }
   std::ostringstream text;
   text << file.rdbuf();

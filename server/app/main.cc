@@ -15,7 +15,8 @@
 
 namespace {
 
-// Each back-end needs a few descriptors and each mapping under way one more: the soft limit is made for select().
+// Each back-end needs a few descriptors and each mapping under way one more: the soft limit is made for
+// select().
 void RaiseDescriptorLimit() {
   rlimit limit{};
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;

@@ -25,7 +25,8 @@ uint64_t PageSize() { return static_cast<uint64_t>(sysconf(_SC_PAGESIZE)); }
 
 // A name or a number, as chown takes it. `lookup` gives the number of a name.
 template <typename Lookup>
-absl::StatusOr<std::optional<uint32_t>> ParseOwner(const std::string& key, const std::string& text, Lookup lookup) {
+absl::StatusOr<std::optional<uint32_t>> ParseOwner(const std::string& key, const std::string& text,
+                                                   Lookup lookup) {
   if (text.empty()) return std::optional<uint32_t>();
   uint32_t number = 0;
   if (absl::SimpleAtoi(text, &number)) return std::optional<uint32_t>(number);
@@ -44,8 +45,9 @@ std::optional<uint32_t> GroupId(const std::string& name) {
   return entry != nullptr ? std::optional<uint32_t>(entry->gr_gid) : std::nullopt;
 }
 
-absl::StatusOr<api::SocketConfig> MakeSocketConfig(const std::string& key, const std::string& path, const std::string& mode,
-                                                   const std::string& owner, const std::string& group) {
+absl::StatusOr<api::SocketConfig> MakeSocketConfig(const std::string& key, const std::string& path,
+                                                   const std::string& mode, const std::string& owner,
+                                                   const std::string& group) {
   api::SocketConfig socket;
   socket.path = path;
   socket.mode = static_cast<mode_t>(std::strtoul(mode.c_str(), nullptr, 8));
@@ -59,8 +61,8 @@ absl::StatusOr<api::SocketConfig> MakeSocketConfig(const std::string& key, const
 }
 
 absl::StatusOr<api::ApiConfig> MakeApiConfig(const Config& config) {
-  auto socket = MakeSocketConfig("api.socket", config.ApiSocketPath(), config.api_socket_mode, config.api_socket_owner,
-                                 config.api_socket_group);
+  auto socket = MakeSocketConfig("api.socket", config.ApiSocketPath(), config.api_socket_mode,
+                                 config.api_socket_owner, config.api_socket_group);
   if (!socket.ok()) return socket.status();
   auto admin = MakeSocketConfig("api.admin_socket", config.AdminSocketPath(), config.api_admin_socket_mode,
                                 config.api_admin_socket_owner, config.api_admin_socket_group);
@@ -105,13 +107,15 @@ absl::Status ShmemdApp::StartServing() {
 
   auto api_config = MakeApiConfig(config_);
   if (!api_config.ok()) return api_config.status();
-  api_ = std::make_unique<api::ApiServer>(*std::move(api_config), [this](const auto& read) { hub_.Read(read); }, control_);
+  api_ = std::make_unique<api::ApiServer>(
+      *std::move(api_config), [this](const auto& read) { hub_.Read(read); }, control_);
   if (absl::Status status = api_->Start(); !status.ok()) return status;
 
   if (config_.metrics_listen != "off") {
-    auto http = metrics::HttpEndpoint::Start({config_.metrics_listen, kVersion, [this] { return WhyNotAlive(); },
-                                              [this] { return WhyNotReady(); }},
-                                             hub_);
+    auto http =
+        metrics::HttpEndpoint::Start({config_.metrics_listen, kVersion, [this] { return WhyNotAlive(); },
+                                      [this] { return WhyNotReady(); }},
+                                     hub_);
     if (!http.ok()) return http.status();
     http_ = *std::move(http);
   }
@@ -131,11 +135,14 @@ ShmemdApp::~ShmemdApp() {
 }
 
 std::string ShmemdApp::Summary() const {
-  std::string text = absl::StrCat("inspector on unix:", config_.ApiSocketPath(), "\nadmin on unix:", config_.AdminSocketPath());
-  if (const std::string tcp = api_->listen_address(); !tcp.empty()) absl::StrAppend(&text, "\ninspector on ", tcp);
+  std::string text = absl::StrCat("inspector on unix:", config_.ApiSocketPath(),
+                                  "\nadmin on unix:", config_.AdminSocketPath());
+  if (const std::string tcp = api_->listen_address(); !tcp.empty())
+    absl::StrAppend(&text, "\ninspector on ", tcp);
   if (http_ != nullptr) absl::StrAppend(&text, "\nmetrics on http://", http_->address(), "/metrics");
   for (const state::BackendSpec& backend : config_.backends) {
-    absl::StrAppend(&text, "\nback-end ", backend.id, ": ", state::ModeName(backend.mode), " at ", backend.backend_socket);
+    absl::StrAppend(&text, "\nback-end ", backend.id, ": ", state::ModeName(backend.mode), " at ",
+                    backend.backend_socket);
   }
   return text;
 }
@@ -143,7 +150,8 @@ std::string ShmemdApp::Summary() const {
 std::string ShmemdApp::WhyNotAlive() const {
   const int64_t now_ns = base::MonotonicNanos();
   if (now_ns - hub_.last_turn_ns() > kTurnDeadlineNs) return "the hub has not turned for 10 s";
-  if (ready_.load() && now_ns - loop_->last_turn_ns() > kTurnDeadlineNs) return "the frontend loop has not turned for 10 s";
+  if (ready_.load() && now_ns - loop_->last_turn_ns() > kTurnDeadlineNs)
+    return "the frontend loop has not turned for 10 s";
   return "";
 }
 

@@ -22,8 +22,8 @@ namespace shmemd::app {
 
 class ShmemdApp {
  public:
-  // Opens every socket and port, then begins to talk to the back-ends. One that cannot be opened is an error that
-  // names it; a back-end that is missing is not.
+  // Opens every socket and port, then begins to talk to the back-ends. One that cannot be opened is an error
+  // that names it; a back-end that is missing is not.
   static absl::StatusOr<std::unique_ptr<ShmemdApp>> Start(const Config& config);
   // Ends what Start began: API first, so that nobody is told of back-ends that go away because we do.
   ~ShmemdApp();

@@ -17,7 +17,8 @@ void Control::Submit(CommandBody body, int64_t deadline_ns, Completion done) {
     if (shut_down_) {
       refused = {CommandFailure::kShuttingDown, "shmemd is shutting down", std::nullopt};
     } else if (pending_.size() >= kMaxCommands) {
-      refused = {CommandFailure::kTooManyCommands, "64 commands are waiting or running already", std::nullopt};
+      refused = {CommandFailure::kTooManyCommands, "64 commands are waiting or running already",
+                 std::nullopt};
     } else {
       const uint64_t id = next_id_++;
       pending_.emplace(id, Pending{std::move(done), deadline_ns});
@@ -57,15 +58,17 @@ void Control::RunCompletions(int64_t now_ns, bool answers) {
       for (Answer& answer : gathered_) {
         const auto found = pending_.find(answer.id);
         if (found == pending_.end()) continue;
-        if (found->second.done) runnable.emplace_back(std::move(found->second.done), std::move(answer.result));
+        if (found->second.done)
+          runnable.emplace_back(std::move(found->second.done), std::move(answer.result));
         pending_.erase(found);
       }
       gathered_.clear();
     }
     for (auto& [id, pending] : pending_) {
       if (!pending.done || pending.deadline_ns > now_ns) continue;
-      runnable.emplace_back(std::exchange(pending.done, nullptr),
-                            CommandResult{CommandFailure::kBackendBusy, "no answer within the deadline", std::nullopt});
+      runnable.emplace_back(
+          std::exchange(pending.done, nullptr),
+          CommandResult{CommandFailure::kBackendBusy, "no answer within the deadline", std::nullopt});
     }
   }
   for (auto& [done, result] : runnable) done(result);

@@ -1,8 +1,8 @@
 // Commands to a mover, and their answers: bounded queues of values with an eventfd, one completion each.
 //
-// API threads submit; the mover takes and completes, and shares no lock with anybody; completions run on the hub's
-// thread after the events that the mover published before it completed, so that an answered command is visible to the
-// next read.
+// API threads submit; the mover takes and completes, and shares no lock with anybody; completions run on the
+// hub's thread after the events that the mover published before it completed, so that an answered command is
+// visible to the next read.
 #pragma once
 
 #include <absl/container/flat_hash_map.h>
@@ -66,9 +66,9 @@ class Control {
   Control(const Control&) = delete;
   Control& operator=(const Control&) = delete;
 
-  // Any thread. `done` runs exactly once: on the hub's thread, or at once on this one with kTooManyCommands or
-  // kShuttingDown. When `deadline_ns` (monotonic) passes first it runs with kBackendBusy, and what the mover says
-  // later is dropped.
+  // Any thread. `done` runs exactly once: on the hub's thread, or at once on this one with kTooManyCommands
+  // or kShuttingDown. When `deadline_ns` (monotonic) passes first it runs with kBackendBusy, and what the
+  // mover says later is dropped.
   void Submit(CommandBody body, int64_t deadline_ns, Completion done);
 
   // Mover: readable when commands wait. Borrowed.

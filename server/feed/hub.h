@@ -1,7 +1,7 @@
 // Gathers what the movers publish into one replica that readers look at.
 //
-// Owns one thread. Readers share a mutex with it and never with a mover: a reader that takes long delays the hub,
-// the queue fills, the mover marks "lost" and goes on.
+// Owns one thread. Readers share a mutex with it and never with a mover: a reader that takes long delays the
+// hub, the queue fills, the mover marks "lost" and goes on.
 #pragma once
 
 #include <atomic>

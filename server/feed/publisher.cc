@@ -30,7 +30,8 @@ state::BackendHandle Publisher::Attach(state::BackendSpec spec) {
   std::string uid = absl::StrCat(absl::Hex(start_ns_), "-", static_cast<uint32_t>(handle));
   Tracked tracked;
   tracked.spec = std::make_shared<const state::BackendSpec>(spec);
-  tracked.table = std::make_unique<state::Backend>(handle, std::move(spec), std::move(uid), base::WallNanos(), page_size_);
+  tracked.table = std::make_unique<state::Backend>(handle, std::move(spec), std::move(uid), base::WallNanos(),
+                                                   page_size_);
   Send(AttachedUpdate(tracked));
   tracked_.emplace(handle, std::move(tracked));
   return handle;
@@ -59,8 +60,8 @@ const state::Backend* Publisher::Find(state::BackendHandle backend) const {
   return found == tracked_.end() ? nullptr : found->second.table.get();
 }
 
-// Until a resync has begun the hub lacks something anyhow, so there is no use in sending; once it has begun, live
-// events go between the slices.
+// Until a resync has begun the hub lacks something anyhow, so there is no use in sending; once it has begun,
+// live events go between the slices.
 void Publisher::Send(Update&& update) {
   if (queue_.lost() && !resync_) return;
   if (queue_.TryPush(std::move(update))) return;

@@ -1,5 +1,6 @@
-// The mover's end of the feed: owns the authoritative tables of its back-ends, numbers what happens to them and puts
-// it on a bounded queue. Never waits: a full queue marks "lost", and the hub is caught up in slices later.
+// The mover's end of the feed: owns the authoritative tables of its back-ends, numbers what happens to them
+// and puts it on a bounded queue. Never waits: a full queue marks "lost", and the hub is caught up in slices
+// later.
 //
 // Used by the mover's thread only. Several movers have a publisher and a queue each.
 #pragma once
@@ -22,8 +23,8 @@ class Publisher {
   // Mappings in one slice of a resync.
   static constexpr size_t kSliceEntries = 256;
 
-  // `queue` outlives the publisher. `source` (0 to 255) makes the handles of several movers distinct. `page_size` of
-  // the host, in bytes.
+  // `queue` outlives the publisher. `source` (0 to 255) makes the handles of several movers distinct.
+  // `page_size` of the host, in bytes.
   Publisher(UpdateQueue& queue, uint8_t source, uint64_t page_size);
   Publisher(const Publisher&) = delete;
   Publisher& operator=(const Publisher&) = delete;
@@ -37,7 +38,8 @@ class Publisher {
   // nullptr: not attached.
   const state::Backend* Find(state::BackendHandle backend) const;
 
-  // Whether the hub has to be caught up. While true, call ResyncStep once per loop turn when no message is ready.
+  // Whether the hub has to be caught up. While true, call ResyncStep once per loop turn when no message is
+  // ready.
   bool resync_pending() const { return queue_.lost() || resync_.has_value(); }
   // Sends at most one slice of kSliceEntries. False: the queue has no room now; try again later.
   bool ResyncStep();

@@ -26,8 +26,8 @@ struct ReplicaView {
   const state::Backend* Find(std::string_view id) const;
 };
 
-// What one mover published. Updates are applied in the order of its queue; while it catches the hub up they go to a
-// second set of tables that takes the place of the first at once.
+// What one mover published. Updates are applied in the order of its queue; while it catches the hub up they
+// go to a second set of tables that takes the place of the first at once.
 class SourceReplica {
  public:
   using Tables = absl::flat_hash_map<state::BackendHandle, std::unique_ptr<state::Backend>>;

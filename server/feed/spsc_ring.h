@@ -23,8 +23,8 @@ class SpscRing {
     const size_t next = Next(tail);
     if (next == head_.load(std::memory_order_acquire)) return false;
     slots_[tail] = std::move(value);
-    // Sequentially consistent, as empty() is: a popping thread that says it will sleep and then finds the ring empty
-    // is seen to sleep by the next push.
+    // Sequentially consistent, as empty() is: a popping thread that says it will sleep and then finds the
+    // ring empty is seen to sleep by the next push.
     tail_.store(next, std::memory_order_seq_cst);
     return true;
   }
@@ -50,7 +50,7 @@ class SpscRing {
  private:
   size_t Next(size_t i) const { return i + 1 == slots_.size() ? 0 : i + 1; }
 
-  std::vector<T> slots_;  // one more than fit, so that full and empty differ
+  std::vector<T> slots_;                     // one more than fit, so that full and empty differ
   alignas(64) std::atomic<size_t> head_{0};  // next to pop
   alignas(64) std::atomic<size_t> tail_{0};  // next to push
 };

@@ -12,8 +12,8 @@
 
 namespace shmemd::feed {
 
-// A back-end was attached. In a resync its status comes along, since what the live events between the slices mean
-// depends on it (a mapping belongs to the current epoch); everything else comes later.
+// A back-end was attached. In a resync its status comes along, since what the live events between the slices
+// mean depends on it (a mapping belongs to the current epoch); everything else comes later.
 struct Attached {
   state::BackendHandle backend{};
   std::shared_ptr<const state::BackendSpec> spec;
@@ -24,8 +24,9 @@ struct Detached {
   state::BackendHandle backend{};
 };
 
-// A resync: SnapshotBegin, then for each back-end Attached and slices of at most 256 entries with the live events in
-// between, then SnapshotEnd. The hub shows its old replica until the end, then changes over at once.
+// A resync: SnapshotBegin, then for each back-end Attached and slices of at most 256 entries with the live
+// events in between, then SnapshotEnd. The hub shows its old replica until the end, then changes over at
+// once.
 struct SnapshotBegin {};
 struct SnapshotEnd {};
 struct MappingSlice {

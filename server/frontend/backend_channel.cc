@@ -45,10 +45,12 @@ int AnswerErrno(RequestFailure failure) {
   }
 }
 
-BackendChannel::BackendChannel(net::EventLoop& loop, base::UniqueFd socket, feed::Publisher& publisher,
-                               state::BackendHandle backend, BackendWindows& windows, Observer& observer)
+BackendChannel::BackendChannel(net::EventLoop& loop, net::FdCloser& closer, base::UniqueFd socket,
+                               feed::Publisher& publisher, state::BackendHandle backend,
+                               BackendWindows& windows, Observer& observer)
     : loop_(loop),
-      channel_(std::move(socket), vhost::kMaxPayloadBytes),
+      closer_(closer),
+      channel_(std::move(socket), vhost::kMaxPayloadBytes, closer),
       publisher_(publisher),
       backend_(backend),
       windows_(windows),
@@ -78,6 +80,7 @@ void BackendChannel::OnSocketReady() {
     if (received.status == MessageChannel::Status::kWouldBlock) return;
     if (received.status == MessageChannel::Status::kEnded) return End(received.cause);
     OnMessage(received);
+    closer_.Close(received.fds);
   }
   RetryAfter(0);
 }
@@ -131,7 +134,8 @@ void BackendChannel::NoteHeader(const vhost::Header& header) {
 
 void BackendChannel::OnMap(const MessageChannel::Received& received) {
   const int64_t start_ns = base::MonotonicNanos();
-  const base::FdFacts facts = received.fds.empty() ? base::FdFacts{} : net::ReadFdFacts(received.fds[0].get());
+  const base::FdFacts facts =
+      received.fds.empty() ? base::FdFacts{} : net::ReadFdFacts(received.fds[0].get());
   const absl::StatusOr<state::MapRequest> request =
       session::ReadMap(received.message, facts, received.fds.size(), reply_ack_);
   if (!request.ok()) return OnMalformed(received.message.header, received.message.payload.size());
@@ -147,7 +151,8 @@ void BackendChannel::OnMap(const MessageChannel::Received& received) {
   } else {
     result.error_number = AnswerErrno(result.failure);
   }
-  Answer(received.message.header, result.error_number == 0 ? vhost::kAckOk : vhost::AckErrno(result.error_number));
+  Answer(received.message.header,
+         result.error_number == 0 ? vhost::kAckOk : vhost::AckErrno(result.error_number));
   const int64_t latency_ns = request->need_reply ? base::MonotonicNanos() - start_ns : -1;
   Publish(state::MapSettled{*request, latency_ns, result.error_number, result.failure});
 }
@@ -165,7 +170,8 @@ void BackendChannel::OnUnmap(const MessageChannel::Received& received) {
   } else {
     result.error_number = AnswerErrno(result.failure);
   }
-  Answer(received.message.header, result.error_number == 0 ? vhost::kAckOk : vhost::AckErrno(result.error_number));
+  Answer(received.message.header,
+         result.error_number == 0 ? vhost::kAckOk : vhost::AckErrno(result.error_number));
   const int64_t latency_ns = request->need_reply ? base::MonotonicNanos() - start_ns : -1;
   Publish(state::UnmapSettled{*request, latency_ns, result.error_number, result.failure});
 }

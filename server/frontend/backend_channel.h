@@ -1,8 +1,9 @@
 // Our end of the back-end channel: answers SHMEM_MAP and SHMEM_UNMAP as the front-end that we are.
 //
-// Owned by a session, used on the loop's thread. Each request is decoded, checked, carried out, answered if an answer
-// was asked for and REPLY_ACK is agreed on, then published. A request that is refused changes nothing; one that we do
-// not know is answered -EINVAL and the channel goes on. All descriptors that come are closed on every path.
+// Owned by a session, used on the loop's thread. Each request is decoded, checked, carried out, answered if
+// an answer was asked for and REPLY_ACK is agreed on, then published. A request that is refused changes
+// nothing; one that we do not know is answered -EINVAL and the channel goes on. All descriptors that come are
+// closed on every path.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +16,8 @@
 
 namespace shmemd::frontend {
 
-// The errno that a failed request is answered with, positive (contract: README, "What our own front-end answers").
+// The errno that a failed request is answered with, positive: EEXIST for an overlap, ENOMEM for a limit or a
+// lack of resources, EINVAL for all else. Where mmap itself failed, its errno is answered.
 int AnswerErrno(state::RequestFailure failure);
 
 class BackendChannel {
@@ -28,8 +30,9 @@ class BackendChannel {
   };
 
   // Everything outlives the channel. `socket` is our end, non-blocking.
-  BackendChannel(net::EventLoop& loop, base::UniqueFd socket, feed::Publisher& publisher,
-                 state::BackendHandle backend, BackendWindows& windows, Observer& observer);
+  BackendChannel(net::EventLoop& loop, net::FdCloser& closer, base::UniqueFd socket,
+                 feed::Publisher& publisher, state::BackendHandle backend, BackendWindows& windows,
+                 Observer& observer);
   ~BackendChannel();
   BackendChannel(const BackendChannel&) = delete;
   BackendChannel& operator=(const BackendChannel&) = delete;
@@ -55,6 +58,7 @@ class BackendChannel {
   void End(const state::Cause& cause);
 
   net::EventLoop& loop_;
+  net::FdCloser& closer_;
   MessageChannel channel_;
   feed::Publisher& publisher_;
   const state::BackendHandle backend_;

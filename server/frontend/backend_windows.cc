@@ -21,7 +21,8 @@ BackendWindows::BackendWindows(const Limits& limits, MappingBudget& budget, uint
 
 BackendWindows::~BackendWindows() { Clear(); }
 
-BackendWindows::Result BackendWindows::Map(const state::MapRequest& request, uint64_t region_size_bytes, int fd) {
+BackendWindows::Result BackendWindows::Map(const state::MapRequest& request, uint64_t region_size_bytes,
+                                           int fd) {
   if (region_size_bytes > limits_.max_window_bytes) return {RequestFailure::kWindowTooLarge, ENOMEM};
   if (mapping_count_ >= limits_.max_mappings || budget_.mappings >= budget_.max_mappings) {
     return {RequestFailure::kMappingLimit, ENOMEM};
@@ -29,7 +30,8 @@ BackendWindows::Result BackendWindows::Map(const state::MapRequest& request, uin
   Window* window = Find(request.shmid, region_size_bytes);
   if (window == nullptr) return {RequestFailure::kNoResources, ENOMEM};
   const bool writable = (request.flags & state::kMapFlagReadWrite) != 0;
-  const int error_number = window->window.Map(fd, request.fd_offset, request.shm_offset, request.len, writable);
+  const int error_number =
+      window->window.Map(fd, request.fd_offset, request.shm_offset, request.len, writable);
   if (error_number != 0) return {RequestFailure::kNoResources, error_number};
   ++window->mapping_count;
   ++mapping_count_;

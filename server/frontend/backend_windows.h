@@ -1,7 +1,7 @@
 // All windows of one back-end, and what of the process's share it uses.
 //
-// Owned by a session, used on the loop's thread. A window is reserved when its region gets its first mapping; all go
-// with the connection.
+// Owned by a session, used on the loop's thread. A window is reserved when its region gets its first mapping;
+// all go with the connection.
 #pragma once
 
 #include <absl/container/flat_hash_map.h>

@@ -29,8 +29,9 @@ Cause ConnectFailure(int error_number) {
 
 }  // namespace
 
-Connection::Connection(net::EventLoop& loop, std::string path, const Timeouts& timeouts, Observer& observer)
-    : loop_(loop), path_(std::move(path)), timeouts_(timeouts), observer_(observer) {}
+Connection::Connection(net::EventLoop& loop, net::FdCloser& closer, std::string path,
+                       const Timeouts& timeouts, Observer& observer)
+    : loop_(loop), closer_(closer), path_(std::move(path)), timeouts_(timeouts), observer_(observer) {}
 
 Connection::~Connection() { Close(); }
 
@@ -53,7 +54,7 @@ void Connection::TryConnect() {
     retry_timer_ = loop_.After(kRetryNs, [this] { TryConnect(); });
     return;
   }
-  channel_.emplace(std::move(attempt.socket), vhost::kMaxPayloadBytes);
+  channel_.emplace(std::move(attempt.socket), vhost::kMaxPayloadBytes, closer_);
   absl::StatusOr<net::EventLoop::WatchId> watch = loop_.Watch(channel_->fd(), [this] { OnSocketReady(); });
   if (!watch.ok()) return End({.reason = StateReason::kSystemError, .error_number = ENOSPC});
   watch_ = *watch;
@@ -84,7 +85,9 @@ bool Connection::ReadOne() {
     End(received.cause);
     return false;
   }
-  OnMessage(received.message, received.fds.size());
+  const size_t fd_count = received.fds.size();
+  closer_.Close(received.fds);
+  OnMessage(received.message, fd_count);
   return channel_.has_value();
 }
 
@@ -106,7 +109,8 @@ void Connection::RunScript() {
   while (channel_) {
     Handshake::Action action = handshake_.Advance();
     const state::Features& features = handshake_.outcome().features;
-    const bool decided = features.acked_protocol != 0 || handshake_.outcome().result != Handshake::Result::kPending;
+    const bool decided =
+        features.acked_protocol != 0 || handshake_.outcome().result != Handshake::Result::kPending;
     if (features.known && decided && !features_told_) {
       features_told_ = true;
       observer_.OnFeatures(features);
@@ -202,7 +206,9 @@ void Connection::Await(uint32_t message_id) {
   if (message_id == Id(vhost::FrontendRequest::kGetShmemConfig)) asked_at_ns_ = base::MonotonicNanos();
   deadline_timer_ = loop_.After(timeouts_.query_ns, [this, message_id] {
     deadline_timer_.reset();
-    End({.reason = StateReason::kReplyTimeout, .message_id = message_id, .waited_ms = Millis(timeouts_.query_ns)});
+    End({.reason = StateReason::kReplyTimeout,
+         .message_id = message_id,
+         .waited_ms = Millis(timeouts_.query_ns)});
   });
 }
 

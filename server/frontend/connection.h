@@ -1,7 +1,8 @@
-// One connection to a back-end as its front-end: connects, runs the handshake, asks GET_SHMEM_CONFIG again when told.
+// One connection to a back-end as its front-end: connects, runs the handshake, asks GET_SHMEM_CONFIG again
+// when told.
 //
-// Owned by a session or a probe, used on the loop's thread. Each wait has a deadline. Whatever goes wrong ends the
-// connection with its exact cause; nothing is tried again here.
+// Owned by a session or a probe, used on the loop's thread. Each wait has a deadline. Whatever goes wrong
+// ends the connection with its exact cause; nothing is tried again here.
 #pragma once
 
 #include <cstdint>
@@ -35,8 +36,9 @@ class Connection {
     virtual void OnEnded(const state::Cause& cause, int64_t query_duration_ns) = 0;
   };
 
-  // `loop` and `observer` outlive the connection.
-  Connection(net::EventLoop& loop, std::string path, const Timeouts& timeouts, Observer& observer);
+  // `loop`, `closer` and `observer` outlive the connection.
+  Connection(net::EventLoop& loop, net::FdCloser& closer, std::string path, const Timeouts& timeouts,
+             Observer& observer);
   ~Connection();
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
@@ -67,6 +69,7 @@ class Connection {
   void End(const state::Cause& cause);
 
   net::EventLoop& loop_;
+  net::FdCloser& closer_;
   const std::string path_;
   const Timeouts timeouts_;
   Observer& observer_;

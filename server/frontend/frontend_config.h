@@ -17,10 +17,10 @@ struct Reconnect {
 };
 
 struct Limits {
-  uint64_t max_mappings = 1024;                      // of one back-end
-  uint64_t max_window_bytes = uint64_t{1} << 40;     // of one region; larger ones are listed, their maps refused
-  uint64_t max_backend_windows = 4;                  // all windows of a back-end together, in max_window_bytes
-  uint64_t max_total_windows = 32;                   // all windows of the process: a quarter of its address space
+  uint64_t max_mappings = 1024;                   // of one back-end
+  uint64_t max_window_bytes = uint64_t{1} << 40;  // of one region; larger ones are listed, their maps refused
+  uint64_t max_backend_windows = 4;               // all windows of a back-end together, in max_window_bytes
+  uint64_t max_total_windows = 32;  // all windows of the process: a quarter of its address space
 };
 
 struct FrontendConfig {

@@ -14,12 +14,16 @@ constexpr int64_t kMostWaitNs = 1'000'000'000;
 // Between two tries while the hub has no room for what it lost.
 constexpr int64_t kResyncWaitNs = 1'000'000;
 
-std::string Normal(const std::string& path) { return std::filesystem::path(path).lexically_normal().string(); }
+std::string Normal(const std::string& path) {
+  return std::filesystem::path(path).lexically_normal().string();
+}
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<FrontendLoop>> FrontendLoop::Create(feed::UpdateQueue& queue, feed::Control& control,
-                                                                   const FrontendConfig& config, uint8_t source) {
+absl::StatusOr<std::unique_ptr<FrontendLoop>> FrontendLoop::Create(feed::UpdateQueue& queue,
+                                                                   feed::Control& control,
+                                                                   const FrontendConfig& config,
+                                                                   uint8_t source) {
   absl::StatusOr<std::unique_ptr<net::EventLoop>> loop = net::EventLoop::Create();
   if (!loop.ok()) return loop.status();
   std::unique_ptr<FrontendLoop> frontend(new FrontendLoop(*std::move(loop), queue, control, config, source));
@@ -30,8 +34,8 @@ absl::StatusOr<std::unique_ptr<FrontendLoop>> FrontendLoop::Create(feed::UpdateQ
   return frontend;
 }
 
-FrontendLoop::FrontendLoop(std::unique_ptr<net::EventLoop> loop, feed::UpdateQueue& queue, feed::Control& control,
-                           const FrontendConfig& config, uint8_t source)
+FrontendLoop::FrontendLoop(std::unique_ptr<net::EventLoop> loop, feed::UpdateQueue& queue,
+                           feed::Control& control, const FrontendConfig& config, uint8_t source)
     : loop_(std::move(loop)),
       control_(control),
       config_(config),
@@ -44,7 +48,7 @@ FrontendLoop::~FrontendLoop() { Stop(); }
 
 state::BackendHandle FrontendLoop::Attach(state::BackendSpec spec) {
   const state::BackendHandle backend = publisher_.Attach(std::move(spec));
-  const SessionContext context{*loop_, publisher_, budget_, config_, random_};
+  const SessionContext context{*loop_, closer_, publisher_, budget_, config_, random_};
   sessions_.push_back(std::make_unique<FrontendSession>(context, backend));
   return backend;
 }
@@ -89,19 +93,20 @@ void FrontendLoop::TakeCommands() {
 void FrontendLoop::Execute(uint64_t id, const feed::RefreshCommand& command) {
   FrontendSession* session = FindSession(command.backend_id);
   if (session == nullptr) {
-    return control_.Complete(id, {feed::CommandFailure::kBackendNotFound,
-                                  absl::StrCat("back-end ", command.backend_id, ": not attached"), std::nullopt});
+    return control_.Complete(id,
+                             {feed::CommandFailure::kBackendNotFound,
+                              absl::StrCat("back-end ", command.backend_id, ": not attached"), std::nullopt});
   }
   session->Refresh([this, id](feed::CommandResult result) { control_.Complete(id, std::move(result)); });
 }
 
 void FrontendLoop::Execute(uint64_t id, const feed::ProbeCommand& command) {
   if (const std::string user = UserOf(command.socket); !user.empty()) {
-    return control_.Complete(
-        id, {feed::CommandFailure::kBackendBusy, absl::StrCat("probe ", command.socket, ": ", user), std::nullopt});
+    return control_.Complete(id, {feed::CommandFailure::kBackendBusy,
+                                  absl::StrCat("probe ", command.socket, ": ", user), std::nullopt});
   }
   auto probe = std::make_unique<Prober>(
-      *loop_, command.socket, config_.timeouts, page_size_,
+      *loop_, closer_, command.socket, config_.timeouts, page_size_,
       [this, id](absl::StatusOr<state::ProbeReport> report) { OnProbed(id, std::move(report)); });
   probe->Start();
   probes_.emplace(id, std::move(probe));

@@ -1,8 +1,8 @@
-// The thread that talks to all back-ends in the modes `frontend` and `probe`: owns the event loop, the sessions, the
-// publisher's end of the feed, and carries out the commands that come from the API.
+// The thread that talks to all back-ends in the modes `frontend` and `probe`: owns the event loop, the
+// sessions, the publisher's end of the feed, and carries out the commands that come from the API.
 //
-// It waits for sockets and timers only. A back-end that is silent, slow or hostile delays nobody: work is bounded in
-// each turn, each wait has a deadline, and the feed drops rather than waits.
+// It waits for sockets and timers only. A back-end that is silent, slow or hostile delays nobody: work is
+// bounded in each turn, each wait has a deadline, and the feed drops rather than waits.
 #pragma once
 
 #include <absl/container/flat_hash_map.h>
@@ -26,9 +26,10 @@ namespace shmemd::frontend {
 
 class FrontendLoop {
  public:
-  // `queue` and `control` outlive the loop. `source` keeps the handles of several movers apart. An error of the
-  // system, e.g. no descriptors left.
-  static absl::StatusOr<std::unique_ptr<FrontendLoop>> Create(feed::UpdateQueue& queue, feed::Control& control,
+  // `queue` and `control` outlive the loop. `source` keeps the handles of several movers apart. An error of
+  // the system, e.g. no descriptors left.
+  static absl::StatusOr<std::unique_ptr<FrontendLoop>> Create(feed::UpdateQueue& queue,
+                                                              feed::Control& control,
                                                               const FrontendConfig& config, uint8_t source);
   ~FrontendLoop();  // stops
   FrontendLoop(const FrontendLoop&) = delete;
@@ -57,6 +58,7 @@ class FrontendLoop {
   void Close();
 
   const std::unique_ptr<net::EventLoop> loop_;
+  net::FdCloser closer_;
   feed::Control& control_;
   const FrontendConfig config_;
   const uint64_t page_size_;

@@ -22,6 +22,8 @@ using vhost::ProtocolFeature;
 constexpr int64_t kChannelGraceNs = 100'000'000;
 // A real device maps when its guest asks it to; without a VMM nobody does.
 constexpr int64_t kIdleNs = 5'000'000'000;
+// A connection that lasted this many first pauses was a good one: the pauses start anew.
+constexpr int64_t kGoodPauses = 10;
 constexpr int kMostDoublings = 16;
 
 state::PeerProcess ToModel(const net::PeerCredentials& peer) {
@@ -57,8 +59,9 @@ const state::BackendSpec& FrontendSession::spec() const { return context_.publis
 void FrontendSession::Start() { Connect(); }
 
 void FrontendSession::Connect() {
-  connection_ = std::make_unique<Connection>(context_.loop, spec().backend_socket, context_.config.timeouts,
-                                             static_cast<Connection::Observer&>(*this));
+  connection_ =
+      std::make_unique<Connection>(context_.loop, context_.closer, spec().backend_socket,
+                                   context_.config.timeouts, static_cast<Connection::Observer&>(*this));
   connection_->Open();
 }
 
@@ -87,7 +90,8 @@ void FrontendSession::OnFeatures(const state::Features& features) {
   const auto shmem = static_cast<int8_t>(ProtocolFeature::kShmem);
   if (features.shmem_bit >= 0 && features.shmem_bit != shmem) {
     Publish(state::FindingRaised{
-        FindingCode::kShmemBitMismatch, state::kWholeBackend,
+        FindingCode::kShmemBitMismatch,
+        state::kWholeBackend,
         {{{EvidenceKey::kFeatureBit, static_cast<uint64_t>(features.shmem_bit)}, offered}}});
   }
   if (features.shmem_bit != shmem) return;
@@ -100,8 +104,9 @@ void FrontendSession::OnFeatures(const state::Features& features) {
 }
 
 void FrontendSession::OnBackendChannel(base::UniqueFd channel) {
-  channel_ = std::make_unique<BackendChannel>(context_.loop, std::move(channel), context_.publisher, backend_,
-                                              windows_, static_cast<BackendChannel::Observer&>(*this));
+  channel_ =
+      std::make_unique<BackendChannel>(context_.loop, context_.closer, std::move(channel), context_.publisher,
+                                       backend_, windows_, static_cast<BackendChannel::Observer&>(*this));
 }
 
 void FrontendSession::OnUnsupported(const Cause& cause) {
@@ -150,14 +155,15 @@ void FrontendSession::OnChannelEnded(const Cause& cause) {
 
 void FrontendSession::OnEnded(const Cause& cause, int64_t query_duration_ns) {
   const bool was_connected = connected_;
-  const bool was_silent_or_ready = ready_ || context_.publisher.Find(backend_)->status().state ==
-                                                 BackendState::kUnsupported;
+  const bool was_silent_or_ready =
+      ready_ || context_.publisher.Find(backend_)->status().state == BackendState::kUnsupported;
   if (query_duration_ns >= 0) Publish(state::QueryDone{query_duration_ns, true});
   if (was_connected) {
     PublishEndFindings(cause, query_duration_ns >= 0);
     const bool orderly = cause.reason == StateReason::kClosedByBackend && was_silent_or_ready;
     Publish(state::Disconnected{orderly ? BackendState::kDisconnected : BackendState::kFailed, cause});
-    const bool lasted = ready_ && base::MonotonicNanos() - ready_since_ns_ >= context_.config.reconnect.max_ns;
+    const int64_t good_ns = context_.config.reconnect.min_ns * kGoodPauses;
+    const bool lasted = ready_ && base::MonotonicNanos() - ready_since_ns_ >= good_ns;
     if (lasted) failed_tries_ = 0;
   } else {
     NeverConnected(cause);
@@ -170,7 +176,8 @@ void FrontendSession::OnEnded(const Cause& cause, int64_t query_duration_ns) {
 // A try to connect that failed changes nothing for a back-end that was there before: why it went stays shown.
 void FrontendSession::NeverConnected(const Cause& cause) {
   const state::BackendStatus& status = context_.publisher.Find(backend_)->status();
-  if (status.epoch == 0 && status.cause != cause) Publish(state::StateChanged{BackendState::kConnecting, cause});
+  if (status.epoch == 0 && status.cause != cause)
+    Publish(state::StateChanged{BackendState::kConnecting, cause});
 }
 
 void FrontendSession::PublishEndFindings(const Cause& cause, bool asking) {
@@ -182,7 +189,8 @@ void FrontendSession::PublishEndFindings(const Cause& cause, bool asking) {
   } else if (cause.reason == StateReason::kMessageTooLarge) {
     Publish(state::FindingRaised{FindingCode::kMessageTooLarge, state::kWholeBackend, evidence});
   } else if (asking && IsAnswerToConfig(cause)) {
-    Publish(state::FindingRaised{FindingCode::kShmemAdvertisedNoConfig, state::kWholeBackend,
+    Publish(state::FindingRaised{FindingCode::kShmemAdvertisedNoConfig,
+                                 state::kWholeBackend,
                                  {{{EvidenceKey::kMessageId, cause.message_id}}}});
   }
 }
@@ -201,7 +209,8 @@ void FrontendSession::ScheduleReconnect() {
   const Reconnect& reconnect = context_.config.reconnect;
   const int64_t doubled = reconnect.min_ns << std::min<uint32_t>(failed_tries_++, kMostDoublings);
   const double jitter = std::uniform_real_distribution<double>(0.8, 1.2)(context_.random);
-  const auto delay_ns = static_cast<int64_t>(static_cast<double>(std::min(doubled, reconnect.max_ns)) * jitter);
+  const auto delay_ns =
+      static_cast<int64_t>(static_cast<double>(std::min(doubled, reconnect.max_ns)) * jitter);
   reconnect_timer_ = context_.loop.After(delay_ns, [this] {
     reconnect_timer_.reset();
     Connect();
@@ -238,7 +247,8 @@ void FrontendSession::Refresh(RefreshDone done) {
 }
 
 void FrontendSession::CompleteRefresh(feed::CommandFailure failure, std::string message) {
-  if (RefreshDone done = std::exchange(refresh_done_, nullptr)) done({failure, std::move(message), std::nullopt});
+  if (RefreshDone done = std::exchange(refresh_done_, nullptr))
+    done({failure, std::move(message), std::nullopt});
 }
 
 }  // namespace shmemd::frontend

@@ -1,9 +1,10 @@
-// One attached back-end: connects to it, keeps its regions and mappings published, connects again when it went.
+// One attached back-end: connects to it, keeps its regions and mappings published, connects again when it
+// went.
 //
-// Owned by the loop, used on its thread. Mode `frontend` serves the back-end channel as long as the connection lasts;
-// the channel is read from the first answer to GET_SHMEM_CONFIG on, as QEMU does. A channel that ends takes the
-// connection with it: the back-end could neither map nor unmap any more. Mode `probe` leaves after the answer and
-// never asks again by itself; it tries to connect until it succeeded once.
+// Owned by the loop, used on its thread. Mode `frontend` serves the back-end channel as long as the
+// connection lasts; the channel is read from the first answer to GET_SHMEM_CONFIG on, as QEMU does. A channel
+// that ends takes the connection with it: the back-end could neither map nor unmap any more. Mode `probe`
+// leaves after the answer and never asks again by itself; it tries to connect until it succeeded once.
 #pragma once
 
 #include <functional>
@@ -25,6 +26,7 @@ namespace shmemd::frontend {
 // What the sessions of a loop share; all of it outlives them.
 struct SessionContext {
   net::EventLoop& loop;
+  net::FdCloser& closer;
   feed::Publisher& publisher;
   MappingBudget& budget;
   const FrontendConfig& config;
@@ -41,8 +43,8 @@ class FrontendSession final : Connection::Observer, BackendChannel::Observer {
   void Start();
   // Ends the connection and publishes why. Nothing is tried again.
   void Stop();
-  // Asks GET_SHMEM_CONFIG again: on the connection that stands, in mode `probe` on a new one. `done` is called once,
-  // in this turn or a later one.
+  // Asks GET_SHMEM_CONFIG again: on the connection that stands, in mode `probe` on a new one. `done` is
+  // called once, in this turn or a later one.
   void Refresh(RefreshDone done);
 
   const state::BackendSpec& spec() const;

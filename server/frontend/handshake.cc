@@ -11,7 +11,8 @@ using state::WireAspect;
 using vhost::FrontendRequest;
 using vhost::ProtocolFeature;
 
-Cause Unexpected(StateReason reason, WireAspect aspect, FrontendRequest request, uint64_t expected, uint64_t got) {
+Cause Unexpected(StateReason reason, WireAspect aspect, FrontendRequest request, uint64_t expected,
+                 uint64_t got) {
   return {.reason = reason, .aspect = aspect, .message_id = Id(request), .expected = expected, .got = got};
 }
 
@@ -26,7 +27,8 @@ std::optional<Cause> CheckEnvelope(FrontendRequest request, const vhost::Header&
     return Unexpected(reason, WireAspect::kFlags, request, vhost::kReplyFlags, header.flags);
   }
   if (fd_count != 0) {
-    return Unexpected(config ? reason : StateReason::kUnexpectedFds, WireAspect::kFdCount, request, 0, fd_count);
+    return Unexpected(config ? reason : StateReason::kUnexpectedFds, WireAspect::kFdCount, request, 0,
+                      fd_count);
   }
   return std::nullopt;
 }
@@ -40,7 +42,8 @@ std::vector<uint8_t> ToVector(const Bytes& bytes) {
 
 uint64_t WantedProtocolFeatures() {
   return Mask(ProtocolFeature::kReplyAck) | Mask(ProtocolFeature::kMq) | Mask(ProtocolFeature::kBackendReq) |
-         Mask(ProtocolFeature::kBackendSendFd) | Mask(ProtocolFeature::kConfig) | Mask(ProtocolFeature::kShmem);
+         Mask(ProtocolFeature::kBackendSendFd) | Mask(ProtocolFeature::kConfig) |
+         Mask(ProtocolFeature::kShmem);
 }
 
 ConfigAnswer ReadConfigAnswer(const vhost::MessageView& reply, size_t fd_count) {
@@ -52,7 +55,9 @@ ConfigAnswer ReadConfigAnswer(const vhost::MessageView& reply, size_t fd_count) 
                     sizeof(vhost::ShmemConfigPayload), reply.payload.size());
 }
 
-bool Handshake::acked(ProtocolFeature feature) const { return Has(outcome_.features.acked_protocol, feature); }
+bool Handshake::acked(ProtocolFeature feature) const {
+  return Has(outcome_.features.acked_protocol, feature);
+}
 
 Handshake::Action Handshake::Advance() {
   if (outcome_.result != Result::kPending) return {};
@@ -88,8 +93,8 @@ Handshake::Action Handshake::SetProtocolFeatures() {
   phase_ = Phase::kSetBackendReqFd;
   return {.step = Step::kSend,
           .message_id = Id(kRequest),
-          .bytes = ToVector(vhost::EncodeMessage(Id(kRequest), vhost::kRequestFlags,
-                                                 outcome_.features.acked_protocol))};
+          .bytes = ToVector(
+              vhost::EncodeMessage(Id(kRequest), vhost::kRequestFlags, outcome_.features.acked_protocol))};
 }
 
 Handshake::Action Handshake::SetBackendReqFd() {

@@ -1,10 +1,10 @@
-// What a front-end says to a back-end from the first message to the answer to GET_SHMEM_CONFIG, as a script without
-// I/O: ask Advance what to do, do it, tell it what came.
+// What a front-end says to a back-end from the first message to the answer to GET_SHMEM_CONFIG, as a script
+// without I/O: ask Advance what to do, do it, tell it what came.
 //
 // Owned by one connection. The order is that of QEMU 11.1 and crosvm less the virtqueues: GET_FEATURES,
-// GET_PROTOCOL_FEATURES, SET_PROTOCOL_FEATURES, SET_BACKEND_REQ_FD (rust-vmm freezes what was negotiated there),
-// SET_OWNER (once: rust-vmm closes on a second), GET_SHMEM_CONFIG. Nothing is asked that was not offered; SHMEM counts
-// at bit 22 only, and an older bit is named in the outcome, never tried.
+// GET_PROTOCOL_FEATURES, SET_PROTOCOL_FEATURES, SET_BACKEND_REQ_FD (rust-vmm freezes what was negotiated
+// there), SET_OWNER (once: rust-vmm closes on a second), GET_SHMEM_CONFIG. Nothing is asked that was not
+// offered; SHMEM counts at bit 22 only, and an older bit is named in the outcome, never tried.
 #pragma once
 
 #include <cstddef>
@@ -35,8 +35,8 @@ class Handshake {
   };
   struct Action {
     Step step = Step::kDone;
-    uint32_t message_id = 0;           // sent, or awaited
-    std::vector<uint8_t> bytes;        // kSend: the whole message
+    uint32_t message_id = 0;            // sent, or awaited
+    std::vector<uint8_t> bytes;         // kSend: the whole message
     bool with_backend_channel = false;  // kSend: goes with one end of a new SOCK_STREAM socketpair
   };
 

@@ -21,7 +21,8 @@ constexpr int kReserveFlags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
 
 absl::StatusOr<MappingWindow> MappingWindow::Reserve(uint64_t size_bytes, uint64_t page_size) {
   if (size_bytes == 0 || size_bytes > std::numeric_limits<int64_t>::max() - 2 * kAlignment) {
-    return absl::InvalidArgumentError(absl::StrCat("window: expected a size that can be mapped, got ", size_bytes));
+    return absl::InvalidArgumentError(
+        absl::StrCat("window: expected a size that can be mapped, got ", size_bytes));
   }
   const uint64_t rounded = (size_bytes + page_size - 1) / page_size * page_size;
   const uint64_t reserved = rounded < kAlignment ? rounded : rounded + kAlignment;
@@ -50,7 +51,8 @@ MappingWindow::MappingWindow(MappingWindow&& other) noexcept
       page_size_(other.page_size_) {}
 
 bool MappingWindow::Fits(uint64_t shm_offset, uint64_t len) const {
-  return len != 0 && shm_offset % page_size_ == 0 && shm_offset <= size_bytes_ && len <= size_bytes_ - shm_offset;
+  return len != 0 && shm_offset % page_size_ == 0 && shm_offset <= size_bytes_ &&
+         len <= size_bytes_ - shm_offset;
 }
 
 int MappingWindow::Map(int fd, uint64_t fd_offset, uint64_t shm_offset, uint64_t len, bool writable) {

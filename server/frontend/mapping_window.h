@@ -1,7 +1,8 @@
-// The address space of one region: reserved without access, and filled with the mappings that its back-end asks for.
+// The address space of one region: reserved without access, and filled with the mappings that its back-end
+// asks for.
 //
-// Owned by a session, used on the loop's thread. The bytes are never touched: a mapping beyond the end of its file, or
-// one whose file is cut short later, costs nothing as long as nobody reads it. Not in core dumps.
+// Owned by a session, used on the loop's thread. The bytes are never touched: a mapping beyond the end of its
+// file, or one whose file is cut short later, costs nothing as long as nobody reads it. Not in core dumps.
 #pragma once
 
 #include <absl/status/statusor.h>
@@ -22,8 +23,8 @@ class MappingWindow {
   MappingWindow(const MappingWindow&) = delete;
   MappingWindow& operator=(const MappingWindow&) = delete;
 
-  // Maps `len` bytes of `fd` (borrowed) shared at `shm_offset`; readable, and writable if told so. 0, or an errno:
-  // EINVAL when the range does not fit the window. `len` is rounded up to pages.
+  // Maps `len` bytes of `fd` (borrowed) shared at `shm_offset`; readable, and writable if told so. 0, or an
+  // errno: EINVAL when the range does not fit the window. `len` is rounded up to pages.
   int Map(int fd, uint64_t fd_offset, uint64_t shm_offset, uint64_t len, bool writable);
   // Takes the access away again. 0, or an errno.
   int Unmap(uint64_t shm_offset, uint64_t len);
@@ -31,7 +32,8 @@ class MappingWindow {
   uint64_t size_bytes() const { return size_bytes_; }  // rounded up
 
  private:
-  MappingWindow(void* reservation, uint64_t reserved_bytes, char* base, uint64_t size_bytes, uint64_t page_size)
+  MappingWindow(void* reservation, uint64_t reserved_bytes, char* base, uint64_t size_bytes,
+                uint64_t page_size)
       : reservation_(reservation),
         reserved_bytes_(reserved_bytes),
         base_(base),

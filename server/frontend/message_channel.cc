@@ -11,7 +11,7 @@ using state::StateReason;
 
 MessageChannel::Received MessageChannel::End(const Cause& cause) {
   ended_ = true;
-  fds_.clear();
+  closer_.Close(fds_);
   Received received;
   received.status = Status::kEnded;
   received.cause = cause;
@@ -33,10 +33,14 @@ MessageChannel::Received MessageChannel::Receive() {
                   .error_number = io.error_number});
     }
     // The kernel dropped descriptors because our table is full: the message cannot be understood any more.
-    if (io.fds_lost) return End({.reason = StateReason::kSystemError, .error_number = EMFILE});
-    // Descriptors belong to the first byte of a message (specification, "Ancillary data"); QEMU takes others for
-    // missing, and so do we.
-    if (starts_message) fds_ = std::move(arrived);
+    if (io.fds_lost) {
+      closer_.Close(arrived);
+      return End({.reason = StateReason::kSystemError, .error_number = EMFILE});
+    }
+    // Descriptors belong to the first byte of a message (specification, "Ancillary data"); QEMU takes others
+    // for missing, and so do we.
+    if (starts_message) fds_.swap(arrived);
+    closer_.Close(arrived);
 
     absl::StatusOr<std::optional<vhost::MessageView>> message = reader_.Advance(io.bytes);
     if (!message.ok()) {

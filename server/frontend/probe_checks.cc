@@ -41,7 +41,8 @@ Verdict PassedIf(bool passed, std::string evidence) {
 }
 
 bool FailedAt(const ProbeObservation& seen, vhost::FrontendRequest request) {
-  return seen.answers.empty() && seen.failure.reason != StateReason::kNone && seen.failure.message_id == Id(request);
+  return seen.answers.empty() && seen.failure.reason != StateReason::kNone &&
+         seen.failure.message_id == Id(request);
 }
 
 bool OffersShmem(const ProbeObservation& seen) {
@@ -64,16 +65,16 @@ Verdict ShmemBitOffered(const ProbeObservation& seen) {
   if (older == nullptr) return Failed(absl::StrCat(offered, ": bit 22 is not among them"));
   const absl::string_view speaker(older->spoken_by.data(), older->spoken_by.size());
   const absl::string_view meaning(older->means_today.data(), older->means_today.size());
-  return Failed(absl::StrCat(offered, ": bit 22 is not among them, bit ", older->bit, " is: SHMEM for ", speaker,
-                             "; today ", meaning.empty() ? "unassigned" : meaning));
+  return Failed(absl::StrCat(offered, ": bit 22 is not among them, bit ", older->bit, " is: SHMEM for ",
+                             speaker, "; today ", meaning.empty() ? "unassigned" : meaning));
 }
 
 Verdict ChannelOffered(const ProbeObservation& seen) {
   if (!OffersShmem(seen)) return Skipped("SHMEM is not offered");
   const bool channel = Has(seen.features.offered_protocol, ProtocolFeature::kBackendReq);
   const bool fds = Has(seen.features.offered_protocol, ProtocolFeature::kBackendSendFd);
-  return PassedIf(channel && fds, absl::StrCat("BACKEND_REQ ", channel ? "offered" : "missing", ", BACKEND_SEND_FD ",
-                                               fds ? "offered" : "missing"));
+  return PassedIf(channel && fds, absl::StrCat("BACKEND_REQ ", channel ? "offered" : "missing",
+                                               ", BACKEND_SEND_FD ", fds ? "offered" : "missing"));
 }
 
 Verdict ReplyAckOffered(const ProbeObservation& seen) {
@@ -92,7 +93,8 @@ Verdict ShmemBitAcked(const ProbeObservation& seen) {
 Verdict ChannelAccepted(const ProbeObservation& seen) {
   if (!Has(seen.features.acked_protocol, ProtocolFeature::kBackendReq)) return Skipped("no back-end channel");
   if (FailedAt(seen, vhost::FrontendRequest::kSetBackendReqFd)) return Failed(CauseWords(seen.failure));
-  if (!Has(seen.features.acked_protocol, ProtocolFeature::kReplyAck)) return Skipped("no REPLY_ACK: no answer");
+  if (!Has(seen.features.acked_protocol, ProtocolFeature::kReplyAck))
+    return Skipped("no REPLY_ACK: no answer");
   return Passed("answered 0");
 }
 
@@ -112,7 +114,8 @@ Verdict Answered(const ProbeObservation& seen) {
   return Failed(CauseWords(seen.failure));
 }
 
-// The aspects of the reply in the order in which they are looked at: what comes behind a wrong one is not judged.
+// The aspects of the reply in the order in which they are looked at: what comes behind a wrong one is not
+// judged.
 constexpr WireAspect kAspects[] = {WireAspect::kRequestId, WireAspect::kFlags, WireAspect::kFdCount,
                                    WireAspect::kPayloadBytes};
 
@@ -130,15 +133,16 @@ Verdict Aspect(const ProbeObservation& seen, WireAspect aspect, const std::strin
 Verdict ReplySize(const ProbeObservation& seen) {
   const ShmemConfigReply* reply = First(seen);
   if (reply == nullptr) return Aspect(seen, WireAspect::kPayloadBytes, "2056 bytes");
-  return PassedIf(!reply->truncated(), absl::StrCat("expected a payload of ", sizeof(vhost::ShmemConfigPayload),
-                                                    " bytes, got ", reply->payload_bytes));
+  return PassedIf(!reply->truncated(),
+                  absl::StrCat("expected a payload of ", sizeof(vhost::ShmemConfigPayload), " bytes, got ",
+                               reply->payload_bytes));
 }
 
 Verdict NumRegions(const ShmemConfigReply& reply) {
-  return PassedIf(reply.num_regions == reply.nonzero_sizes(),
-                  absl::StrCat("expected the count of sizes that are not 0, ", reply.nonzero_sizes(), ", got ",
-                               reply.num_regions, " (",
-                               state::NumRegionsMeaningName(session::MeaningOf(reply)), ")"));
+  return PassedIf(
+      reply.num_regions == reply.nonzero_sizes(),
+      absl::StrCat("expected the count of sizes that are not 0, ", reply.nonzero_sizes(), ", got ",
+                   reply.num_regions, " (", state::NumRegionsMeaningName(session::MeaningOf(reply)), ")"));
 }
 
 Verdict Padding(const ShmemConfigReply& reply) {
@@ -148,8 +152,8 @@ Verdict Padding(const ShmemConfigReply& reply) {
 Verdict PageMultiples(const ShmemConfigReply& reply, uint64_t page_size) {
   for (uint32_t shmid = 0; shmid < vhost::kMaxRegions; ++shmid) {
     if (reply.sizes[shmid] % page_size == 0) continue;
-    return Failed(absl::StrFormat("shmid %u: 0x%x is no multiple of the page size 0x%x", shmid, reply.sizes[shmid],
-                                  page_size));
+    return Failed(absl::StrFormat("shmid %u: 0x%x is no multiple of the page size 0x%x", shmid,
+                                  reply.sizes[shmid], page_size));
   }
   return Passed(absl::StrFormat("all are multiples of 0x%x", page_size));
 }
@@ -178,7 +182,8 @@ Verdict SizesFit(const ShmemConfigReply& reply) {
 Verdict SumPowerOfTwo(const ShmemConfigReply& reply) {
   const std::optional<uint64_t> sum = Sum(reply);
   if (sum && (*sum == 0 || std::has_single_bit(*sum))) return Passed(absl::StrFormat("sum 0x%x", *sum));
-  return Skipped("it is no power of two; that matters to QEMU's vhost-user-test-device-pci alone, which aborts");
+  return Skipped(
+      "it is no power of two; that matters to QEMU's vhost-user-test-device-pci alone, which aborts");
 }
 
 Verdict SameTwice(const ProbeObservation& seen) {
@@ -188,10 +193,12 @@ Verdict SameTwice(const ProbeObservation& seen) {
   const ShmemConfigReply& second = seen.answers[1];
   for (uint32_t shmid = 0; shmid < vhost::kMaxRegions; ++shmid) {
     if (first.sizes[shmid] == second.sizes[shmid]) continue;
-    return Failed(absl::StrFormat("shmid %u: first 0x%x, then 0x%x", shmid, first.sizes[shmid], second.sizes[shmid]));
+    return Failed(
+        absl::StrFormat("shmid %u: first 0x%x, then 0x%x", shmid, first.sizes[shmid], second.sizes[shmid]));
   }
-  return PassedIf(first == second, absl::StrCat("first num_regions ", first.num_regions, " in ", first.payload_bytes,
-                                                " bytes, then ", second.num_regions, " in ", second.payload_bytes));
+  return PassedIf(first == second,
+                  absl::StrCat("first num_regions ", first.num_regions, " in ", first.payload_bytes,
+                               " bytes, then ", second.num_regions, " in ", second.payload_bytes));
 }
 
 class CheckList {
@@ -213,7 +220,8 @@ void AddHandshakeChecks(const ProbeObservation& seen, CheckList& checks) {
   checks.Add("backend-channel-offered", "BACKEND_REQ and BACKEND_SEND_FD are offered: SHMEM_MAP needs both",
              kSpecChannel, ChannelOffered(seen));
   checks.Add("reply-ack-offered", "REPLY_ACK is offered", "advice", ReplyAckOffered(seen));
-  checks.Add("shmem-bit-acked", "SET_PROTOCOL_FEATURES with SHMEM is taken", kSpecFeatures, ShmemBitAcked(seen));
+  checks.Add("shmem-bit-acked", "SET_PROTOCOL_FEATURES with SHMEM is taken", kSpecFeatures,
+             ShmemBitAcked(seen));
   checks.Add("backend-channel-accepted", "SET_BACKEND_REQ_FD is answered with 0", kSpecChannel,
              ChannelAccepted(seen));
 }
@@ -233,13 +241,16 @@ void AddReplyChecks(const ProbeObservation& seen, CheckList& checks) {
 void AddConfigChecks(const ProbeObservation& seen, uint64_t page_size, CheckList& checks) {
   const ShmemConfigReply* reply = First(seen);
   const auto judge = [reply](auto rule) { return reply != nullptr ? rule(*reply) : Skipped("no answer"); };
-  checks.Add("num-regions", "num_regions is the count of sizes that are not 0", kSpecConfig, judge(NumRegions));
-  checks.Add("padding-zero", "The padding behind num_regions is 0", "advice; nobody checks it", judge(Padding));
+  checks.Add("num-regions", "num_regions is the count of sizes that are not 0", kSpecConfig,
+             judge(NumRegions));
+  checks.Add("padding-zero", "The padding behind num_regions is 0", "advice; nobody checks it",
+             judge(Padding));
   checks.Add("size-page-multiple", "Each size is a multiple of the page size", kSpecRequest,
              judge([&](const ShmemConfigReply& answer) { return PageMultiples(answer, page_size); }));
-  checks.Add("size-limit", "Each size is below 2^63, and their sum fits 64 bits", "QEMU 11.1", judge(SizesFit));
-  checks.Add("sum-power-of-two", "The sum of the sizes is a power of two", "QEMU 11.1, vhost-user-test-device-pci",
-             judge(SumPowerOfTwo));
+  checks.Add("size-limit", "Each size is below 2^63, and their sum fits 64 bits", "QEMU 11.1",
+             judge(SizesFit));
+  checks.Add("sum-power-of-two", "The sum of the sizes is a power of two",
+             "QEMU 11.1, vhost-user-test-device-pci", judge(SumPowerOfTwo));
   checks.Add("same-answer-twice", "Asked twice on one connection, the answer is the same", kSpecRequest,
              SameTwice(seen));
 }
@@ -257,7 +268,8 @@ state::ProbeReport MakeProbeReport(const ProbeObservation& seen, uint64_t page_s
   if (const ShmemConfigReply* reply = First(seen)) {
     report.config = session::AsSent(*reply, state::ConfigSource::kAsked, seen.start_time_ns);
     for (uint32_t shmid = 0; shmid < vhost::kMaxRegions; ++shmid) {
-      if (reply->sizes[shmid] != 0) report.regions.emplace_back(static_cast<uint8_t>(shmid), reply->sizes[shmid]);
+      if (reply->sizes[shmid] != 0)
+        report.regions.emplace_back(static_cast<uint8_t>(shmid), reply->sizes[shmid]);
     }
   }
   CheckList checks;

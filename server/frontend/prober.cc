@@ -10,11 +10,12 @@
 
 namespace shmemd::frontend {
 
-Prober::Prober(net::EventLoop& loop, std::string socket, const Timeouts& timeouts, uint64_t page_size, Done done)
+Prober::Prober(net::EventLoop& loop, net::FdCloser& closer, std::string socket, const Timeouts& timeouts,
+               uint64_t page_size, Done done)
     : loop_(loop),
       page_size_(page_size),
       done_(std::move(done)),
-      connection_(loop, socket, timeouts, static_cast<Connection::Observer&>(*this)) {
+      connection_(loop, closer, socket, timeouts, static_cast<Connection::Observer&>(*this)) {
   seen_.socket = std::move(socket);
 }
 
@@ -63,7 +64,8 @@ void Prober::Finish() {
   backend_channel_.reset();
   const Done done = std::move(done_);
   if (!connected_) {
-    return done(absl::UnavailableError(absl::StrCat("probe ", seen_.socket, ": ", CauseWords(seen_.failure))));
+    return done(
+        absl::UnavailableError(absl::StrCat("probe ", seen_.socket, ": ", CauseWords(seen_.failure))));
   }
   done(MakeProbeReport(seen_, page_size_));
 }
@@ -72,7 +74,8 @@ absl::StatusOr<state::ProbeReport> Probe(const std::string& socket, const Timeou
   absl::StatusOr<std::unique_ptr<net::EventLoop>> loop = net::EventLoop::Create();
   if (!loop.ok()) return loop.status();
   std::optional<absl::StatusOr<state::ProbeReport>> result;
-  Prober prober(**loop, socket, timeouts, static_cast<uint64_t>(sysconf(_SC_PAGESIZE)),
+  net::FdCloser closer;
+  Prober prober(**loop, closer, socket, timeouts, static_cast<uint64_t>(sysconf(_SC_PAGESIZE)),
                 [&](absl::StatusOr<state::ProbeReport> report) { result = std::move(report); });
   prober.Start();
   while (!result) (*loop)->Turn(timeouts.query_ns);

@@ -16,12 +16,14 @@ namespace shmemd::frontend {
 // One probe on a loop. Owned by whoever runs the loop, used on its thread.
 class Prober final : Connection::Observer {
  public:
-  // Unavailable, saying why, when nobody could be connected to; else a report, also of a conversation that failed.
+  // Unavailable, saying why, when nobody could be connected to; else a report, also of a conversation that
+  // failed.
   using Done = std::function<void(absl::StatusOr<state::ProbeReport>)>;
 
-  // `loop` outlives the probe. `page_size` in bytes. `done` is called once, in a later turn, and may destroy the
-  // probe; destroyed before, it calls nobody.
-  Prober(net::EventLoop& loop, std::string socket, const Timeouts& timeouts, uint64_t page_size, Done done);
+  // `loop` and `closer` outlive the probe. `page_size` in bytes. `done` is called once, in a later turn, and
+  // may destroy the probe; destroyed before, it calls nobody.
+  Prober(net::EventLoop& loop, net::FdCloser& closer, std::string socket, const Timeouts& timeouts,
+         uint64_t page_size, Done done);
   ~Prober() override;
   void Start();
 
@@ -48,7 +50,8 @@ class Prober final : Connection::Observer {
   Connection connection_;
 };
 
-// The same without a loop of one's own: blocks until the probe is over, at most three times the time-outs together.
+// The same without a loop of one's own: blocks until the probe is over, at most three times the time-outs
+// together.
 absl::StatusOr<state::ProbeReport> Probe(const std::string& socket, const Timeouts& timeouts);
 
 }  // namespace shmemd::frontend

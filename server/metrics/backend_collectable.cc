@@ -38,7 +38,8 @@ BackendNumbers NumbersOf(const state::Backend& backend) {
   numbers.regions.reserve(backend.regions().size());
   for (const auto& [shmid, region] : backend.regions()) {
     numbers.regions.push_back({region.status, region.table.totals(), region.table.size_bytes(),
-                               region.table.largest_hole_bytes(), region.table.hole_count(), region.listed()});
+                               region.table.largest_hole_bytes(), region.table.hole_count(),
+                               region.listed()});
   }
   for (const auto& [key, finding] : backend.findings()) {
     if (!finding.open) continue;
@@ -51,8 +52,8 @@ double Number(uint64_t value) { return static_cast<double>(value); }
 
 // For a closed set of reasons: only those that occurred.
 template <typename Counts, typename Name>
-void AddCounts(Samples& samples, Metric metric, std::string_view backend, std::string_view shmid, const Counts& counts,
-               Name name) {
+void AddCounts(Samples& samples, Metric metric, std::string_view backend, std::string_view shmid,
+               const Counts& counts, Name name) {
   for (size_t i = 0; i < counts.size(); ++i) {
     if (counts[i] == 0) continue;
     samples.Add(metric, {backend, shmid, name(static_cast<state::RequestFailure>(i))}, Number(counts[i]));

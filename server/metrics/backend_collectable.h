@@ -1,5 +1,5 @@
-// The metrics of all attached back-ends, computed from the replica when a scrape asks. Nothing is kept between two
-// scrapes, so nothing stale can be shown of a back-end that was detached.
+// The metrics of all attached back-ends, computed from the replica when a scrape asks. Nothing is kept
+// between two scrapes, so nothing stale can be shown of a back-end that was detached.
 #pragma once
 
 #include <prometheus/collectable.h>

@@ -26,8 +26,8 @@ void AppendRegion(std::string& rows, const state::Backend& backend, const state:
   const auto size = region.table.size_bytes();
   absl::StrAppend(&rows, "<tr><td>", Escaped(backend.spec().id), "</td><td class=n>", region.status.shmid,
                   "</td><td class=n>", size ? absl::StrCat(*size) : "unknown", "</td><td class=n>",
-                  region.table.totals().mapped_bytes, "</td><td class=n>", region.table.totals().mapping_count,
-                  "</td></tr>\n");
+                  region.table.totals().mapped_bytes, "</td><td class=n>",
+                  region.table.totals().mapping_count, "</td></tr>\n");
 }
 
 }  // namespace
@@ -37,22 +37,23 @@ std::string FrontPageHtml(const feed::Hub& hub, std::string_view version) {
   std::string regions;
   hub.Read([&](const feed::ReplicaView& view) {
     for (const auto& [id, backend] : view.backends) {
-      absl::StrAppend(&backends, "<tr><td>", Escaped(id), "</td><td>", state::ModeName(backend->spec().mode), "</td><td>",
-                      state::BackendStateName(backend->status().state), "</td><td>",
+      absl::StrAppend(&backends, "<tr><td>", Escaped(id), "</td><td>", state::ModeName(backend->spec().mode),
+                      "</td><td>", state::BackendStateName(backend->status().state), "</td><td>",
                       Escaped(backend->spec().backend_socket), "</td></tr>\n");
       for (const auto& [shmid, region] : backend->regions()) {
         if (region.listed()) AppendRegion(regions, *backend, region);
       }
     }
   });
-  return absl::StrCat(kHead, "<p>Version ", Escaped(version),
-                      ". <a href=\"/metrics\">/metrics</a> <a href=\"/livez\">/livez</a> "
-                      "<a href=\"/readyz\">/readyz</a> <a href=\"/readyz?backends\">/readyz?backends</a></p>\n"
-                      "<h2>Back-ends</h2><table><tr><th>id</th><th>mode</th><th>state</th><th>socket</th></tr>\n",
-                      backends,
-                      "</table>\n<h2>Regions</h2><table><tr><th>back-end</th><th class=n>shmid</th>"
-                      "<th class=n>size in bytes</th><th class=n>mapped bytes</th><th class=n>mappings</th></tr>\n",
-                      regions, "</table></body></html>\n");
+  return absl::StrCat(
+      kHead, "<p>Version ", Escaped(version),
+      ". <a href=\"/metrics\">/metrics</a> <a href=\"/livez\">/livez</a> "
+      "<a href=\"/readyz\">/readyz</a> <a href=\"/readyz?backends\">/readyz?backends</a></p>\n"
+      "<h2>Back-ends</h2><table><tr><th>id</th><th>mode</th><th>state</th><th>socket</th></tr>\n",
+      backends,
+      "</table>\n<h2>Regions</h2><table><tr><th>back-end</th><th class=n>shmid</th>"
+      "<th class=n>size in bytes</th><th class=n>mapped bytes</th><th class=n>mappings</th></tr>\n",
+      regions, "</table></body></html>\n");
 }
 
 }  // namespace shmemd::metrics

@@ -1,4 +1,5 @@
-// What a person sees who opens the metrics port in a browser: back-ends, regions, links. Plain HTML, no script.
+// What a person sees who opens the metrics port in a browser: back-ends, regions, links. Plain HTML, no
+// script.
 #pragma once
 
 #include <string>

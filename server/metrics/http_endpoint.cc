@@ -18,12 +18,13 @@ namespace {
 constexpr char kText[] = "text/plain; charset=utf-8";
 constexpr char kHtml[] = "text/html; charset=utf-8";
 
-int Answer(mg_connection* connection, int code, const char* reason, const char* content_type, std::string_view body) {
+int Answer(mg_connection* connection, int code, const char* reason, const char* content_type,
+           std::string_view body) {
   const mg_request_info* request = mg_get_request_info(connection);
-  const std::string head =
-      absl::StrCat("HTTP/1.1 ", code, " ", reason, "\r\nContent-Type: ", content_type, "\r\nContent-Length: ", body.size(),
-                   "\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n"
-                   "Content-Security-Policy: default-src 'none'; style-src 'unsafe-inline'\r\nConnection: close\r\n\r\n");
+  const std::string head = absl::StrCat(
+      "HTTP/1.1 ", code, " ", reason, "\r\nContent-Type: ", content_type, "\r\nContent-Length: ", body.size(),
+      "\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n"
+      "Content-Security-Policy: default-src 'none'; style-src 'unsafe-inline'\r\nConnection: close\r\n\r\n");
   mg_write(connection, head.data(), head.size());
   if (std::strcmp(request->request_method, "HEAD") != 0) mg_write(connection, body.data(), body.size());
   return code;
@@ -62,9 +63,18 @@ HttpEndpoint::~HttpEndpoint() {
 absl::StatusOr<std::unique_ptr<HttpEndpoint>> HttpEndpoint::Start(Options options, const feed::Hub& hub) {
   auto endpoint = std::unique_ptr<HttpEndpoint>(new HttpEndpoint(std::move(options), hub));
   const std::string address = CivetAddress(endpoint->options_.listen);
-  const char* settings[] = {"listening_ports", address.c_str(), "num_threads",        "3",
-                            "request_timeout_ms", "5000",       "enable_keep_alive",  "no",
-                            "linger_timeout_ms",  "1000",       "tcp_nodelay",        "1",
+  const char* settings[] = {"listening_ports",
+                            address.c_str(),
+                            "num_threads",
+                            "3",
+                            "request_timeout_ms",
+                            "5000",
+                            "enable_keep_alive",
+                            "no",
+                            "linger_timeout_ms",
+                            "1000",
+                            "tcp_nodelay",
+                            "1",
                             nullptr};
   mg_callbacks callbacks{};
   callbacks.log_message = [](const mg_connection* connection, const char* message) {
@@ -75,14 +85,17 @@ absl::StatusOr<std::unique_ptr<HttpEndpoint>> HttpEndpoint::Start(Options option
   mg_init_library(0);
   mg_context* context = mg_start(&callbacks, endpoint.get(), settings);
   if (context == nullptr) {
-    return absl::UnavailableError(absl::StrCat("metrics.listen ", endpoint->options_.listen, ": cannot listen",
-                                               endpoint->start_error_.empty() ? "" : ": ", endpoint->start_error_));
+    return absl::UnavailableError(absl::StrCat("metrics.listen ", endpoint->options_.listen,
+                                               ": cannot listen", endpoint->start_error_.empty() ? "" : ": ",
+                                               endpoint->start_error_));
   }
   endpoint->context_ = context;
   endpoint->address_ = WithRealPort(context, address);
   mg_set_request_handler(
       context, "/",
-      [](mg_connection* connection, void* self) { return static_cast<HttpEndpoint*>(self)->Handle(connection); },
+      [](mg_connection* connection, void* self) {
+        return static_cast<HttpEndpoint*>(self)->Handle(connection);
+      },
       endpoint.get());
   return endpoint;
 }
@@ -90,7 +103,8 @@ absl::StatusOr<std::unique_ptr<HttpEndpoint>> HttpEndpoint::Start(Options option
 int HttpEndpoint::Handle(mg_connection* connection) const {
   const mg_request_info* request = mg_get_request_info(connection);
   const std::string_view method = request->request_method;
-  if (method != "GET" && method != "HEAD") return Answer(connection, 405, "Method Not Allowed", kText, "GET only\n");
+  if (method != "GET" && method != "HEAD")
+    return Answer(connection, 405, "Method Not Allowed", kText, "GET only\n");
   const std::string_view path = request->local_uri;
   if (path == "/metrics") return Metrics(connection, WantsOpenMetrics(connection));
   if (path == "/livez") return Probe(connection, options_.alive);
@@ -107,11 +121,12 @@ int HttpEndpoint::Metrics(mg_connection* connection, bool open_metrics) const {
   std::vector<prometheus::MetricFamily> families = backends_.Collect();
   std::vector<prometheus::MetricFamily> process = process_.Collect();
   std::move(process.begin(), process.end(), std::back_inserter(families));
-  const std::string text =
-      open_metrics ? OpenMetricsText(families) : prometheus::TextSerializer().prometheus::Serializer::Serialize(families);
+  const std::string text = open_metrics
+                               ? OpenMetricsText(families)
+                               : prometheus::TextSerializer().prometheus::Serializer::Serialize(families);
   process_.SetScrapeDuration(static_cast<double>(base::MonotonicNanos() - start_ns) / 1e9);
-  return Answer(connection, 200, "OK", open_metrics ? kOpenMetricsContentType : "text/plain; version=0.0.4; charset=utf-8",
-                text);
+  return Answer(connection, 200, "OK",
+                open_metrics ? kOpenMetricsContentType : "text/plain; version=0.0.4; charset=utf-8", text);
 }
 
 int HttpEndpoint::Probe(mg_connection* connection, const Check& check) const {

@@ -34,8 +34,8 @@ class HttpEndpoint {
     Check ready;          // /readyz
   };
 
-  // Binds and starts to answer. `[::]` falls back to 0.0.0.0 where civetweb has no IPv6 (Debian's has none). Errors
-  // name the address. `hub` outlives the object.
+  // Binds and starts to answer. `[::]` falls back to 0.0.0.0 where civetweb has no IPv6 (Debian's has none).
+  // Errors name the address. `hub` outlives the object.
   static absl::StatusOr<std::unique_ptr<HttpEndpoint>> Start(Options options, const feed::Hub& hub);
   ~HttpEndpoint();  // waits for answers under way
   HttpEndpoint(const HttpEndpoint&) = delete;

@@ -1,5 +1,5 @@
-// Every metric there is: name, type, help, labels. The only place that names them; what is scraped and what is
-// documented both come from here.
+// Every metric there is: name, type, help, labels. The only place that names them; what is scraped and what
+// is documented both come from here.
 #pragma once
 
 #include <prometheus/metric_type.h>

@@ -30,7 +30,8 @@ void AppendNumber(std::string& out, double value) {
   out.append(buffer, result.ptr);
 }
 
-// A bucket's bound is written as a float in every case ("1.0", not "1"), as the format's canonical numbers are.
+// A bucket's bound is written as a float in every case ("1.0", not "1"), as the format's canonical numbers
+// are.
 void AppendBound(std::string& out, double bound) {
   const size_t begin = out.size();
   AppendNumber(out, bound);
@@ -63,9 +64,11 @@ void AppendSample(std::string& out, std::string_view name, std::string_view suff
 
 void AppendHistogram(std::string& out, std::string_view name, const prometheus::ClientMetric& metric) {
   for (const auto& bucket : metric.histogram.bucket) {
-    AppendSample(out, name, "_bucket", metric.label, &bucket.upper_bound, static_cast<double>(bucket.cumulative_count));
+    AppendSample(out, name, "_bucket", metric.label, &bucket.upper_bound,
+                 static_cast<double>(bucket.cumulative_count));
   }
-  AppendSample(out, name, "_count", metric.label, nullptr, static_cast<double>(metric.histogram.sample_count));
+  AppendSample(out, name, "_count", metric.label, nullptr,
+               static_cast<double>(metric.histogram.sample_count));
   AppendSample(out, name, "_sum", metric.label, nullptr, metric.histogram.sample_sum);
 }
 
@@ -85,7 +88,8 @@ std::string_view TypeName(prometheus::MetricType type) {
 std::string_view FamilyName(const prometheus::MetricFamily& family) {
   constexpr std::string_view kTotal = "_total";
   std::string_view name = family.name;
-  if (family.type == prometheus::MetricType::Counter && name.ends_with(kTotal)) name.remove_suffix(kTotal.size());
+  if (family.type == prometheus::MetricType::Counter && name.ends_with(kTotal))
+    name.remove_suffix(kTotal.size());
   return name;
 }
 
@@ -95,7 +99,12 @@ std::string OpenMetricsText(const std::vector<prometheus::MetricFamily>& familie
   std::string out;
   for (const auto& family : families) {
     const std::string_view name = FamilyName(family);
-    out.append("# TYPE ").append(name).append(" ").append(TypeName(family.type)).append("\n# HELP ").append(name);
+    out.append("# TYPE ")
+        .append(name)
+        .append(" ")
+        .append(TypeName(family.type))
+        .append("\n# HELP ")
+        .append(name);
     out.push_back(' ');
     AppendEscaped(out, family.help);
     out.push_back('\n');

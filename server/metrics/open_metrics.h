@@ -1,4 +1,5 @@
-// OpenMetrics 1.0 text, for scrapers that ask for it: counter families are named without _total, the text ends in
+// OpenMetrics 1.0 text, for scrapers that ask for it: counter families are named without _total, the text
+// ends in
 // "# EOF".
 #pragma once
 
@@ -9,7 +10,8 @@
 
 namespace shmemd::metrics {
 
-inline constexpr char kOpenMetricsContentType[] = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+inline constexpr char kOpenMetricsContentType[] =
+    "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 std::string OpenMetricsText(const std::vector<prometheus::MetricFamily>& families);
 

@@ -42,7 +42,9 @@ void AddEntryCount(Samples& samples, Metric metric, const char* directory) {
 }  // namespace
 
 ProcessCollectable::ProcessCollectable(std::string version, const feed::Hub& hub)
-    : version_(std::move(version)), hub_(hub), start_time_seconds_(static_cast<double>(base::WallNanos()) / 1e9) {}
+    : version_(std::move(version)),
+      hub_(hub),
+      start_time_seconds_(static_cast<double>(base::WallNanos()) / 1e9) {}
 
 std::vector<prometheus::MetricFamily> ProcessCollectable::Collect() const {
   Samples samples;

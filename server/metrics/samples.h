@@ -1,4 +1,5 @@
-// Gathers samples by metric while a Collectable runs, and turns them into families in the order of the metric table.
+// Gathers samples by metric while a Collectable runs, and turns them into families in the order of the metric
+// table.
 #pragma once
 
 #include <prometheus/metric_family.h>
@@ -19,7 +20,8 @@ class Samples {
  public:
   // `labels` are the values for the labels of the metric's row, in its order.
   void Add(Metric metric, std::initializer_list<std::string_view> labels, double value);
-  void Add(Metric metric, std::initializer_list<std::string_view> labels, const state::DurationHistogram& histogram);
+  void Add(Metric metric, std::initializer_list<std::string_view> labels,
+           const state::DurationHistogram& histogram);
 
   // Families that got a sample. The object is empty afterwards.
   std::vector<prometheus::MetricFamily> TakeFamilies();

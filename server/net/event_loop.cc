@@ -27,7 +27,8 @@ absl::StatusOr<std::unique_ptr<EventLoop>> EventLoop::Create() {
   epoll_event event{};
   event.events = EPOLLIN | EPOLLET;
   event.data.u64 = kWakeWatch;
-  if (epoll_ctl(epoll.get(), EPOLL_CTL_ADD, wake.get(), &event) != 0) return base::PosixError(errno, "epoll_ctl");
+  if (epoll_ctl(epoll.get(), EPOLL_CTL_ADD, wake.get(), &event) != 0)
+    return base::PosixError(errno, "epoll_ctl");
   std::unique_ptr<EventLoop> loop(new EventLoop(std::move(epoll), std::move(wake)));
   loop->last_turn_ns_ = base::MonotonicNanos();
   return loop;
@@ -79,7 +80,8 @@ int EventLoop::WaitMillis(int64_t max_wait_ns) const {
 
 size_t EventLoop::Turn(int64_t max_wait_ns) {
   std::array<epoll_event, kEventsPerTurn> events;
-  const int count = epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), WaitMillis(max_wait_ns));
+  const int count =
+      epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), WaitMillis(max_wait_ns));
   last_turn_ns_.store(base::MonotonicNanos(), std::memory_order_relaxed);
   std::array<WatchId, kEventsPerTurn> ready;
   const size_t ready_count = count > 0 ? static_cast<size_t>(count) : 0;

@@ -1,8 +1,8 @@
 // Waits for sockets, timers and calls from other threads, and runs what is due: one thread's heart.
 //
 // Owned by the thread that calls Turn; only Post, Wake and last_turn_ns may be used by others. Waits are
-// edge-triggered: a watcher reads until it would block, or defers the rest with After(0). A callback may remove any
-// watch or timer, its own included; one that was removed never runs again.
+// edge-triggered: a watcher reads until it would block, or defers the rest with After(0). A callback may
+// remove any watch or timer, its own included; one that was removed never runs again.
 #pragma once
 
 #include <absl/container/btree_map.h>
@@ -34,8 +34,8 @@ class EventLoop {
   EventLoop(const EventLoop&) = delete;
   EventLoop& operator=(const EventLoop&) = delete;
 
-  // Calls `on_ready` when `fd` (borrowed, open until Unwatch) becomes readable, writable or hung up. What is ready
-  // already counts as becoming so.
+  // Calls `on_ready` when `fd` (borrowed, open until Unwatch) becomes readable, writable or hung up. What is
+  // ready already counts as becoming so.
   absl::StatusOr<WatchId> Watch(int fd, Callback on_ready);
   void Unwatch(WatchId watch);  // before the fd is closed; unknown ids are ignored
 

@@ -1,5 +1,5 @@
-// What a descriptor of a peer is, learned without waiting for whoever is behind it: an fd of a silent FUSE daemon
-// blocks fstat, read and lseek for ever, so none of them is used.
+// What a descriptor of a peer is, learned without waiting for whoever is behind it: an fd of a silent FUSE
+// daemon blocks fstat, read and lseek for ever, so none of them is used.
 //
 // Any thread, nothing kept.
 #pragma once
@@ -8,8 +8,8 @@
 
 namespace shmemd::net {
 
-// `fd` is borrowed and open. What cannot be learned stays unknown; never fails. The size is the one that the kernel
-// has at hand (statx with AT_STATX_DONT_SYNC).
+// `fd` is borrowed and open. What cannot be learned stays unknown; never fails. The size is the one that the
+// kernel has at hand (statx with AT_STATX_DONT_SYNC).
 base::FdFacts ReadFdFacts(int fd);
 
 }  // namespace shmemd::net

@@ -1,7 +1,8 @@
-// Bytes and descriptors over a connected, non-blocking Unix stream socket: one system call each, four outcomes.
+// Bytes and descriptors over a connected, non-blocking Unix stream socket: one system call each, four
+// outcomes.
 //
-// Owns nothing, any thread. Descriptors that arrive are owned by the caller from the first moment, also when the
-// call ends in an error. Never raises SIGPIPE.
+// Owns nothing, any thread. Descriptors that arrive are owned by the caller from the first moment, also when
+// the call ends in an error. Never raises SIGPIPE.
 #pragma once
 
 #include <cstddef>
@@ -30,14 +31,14 @@ struct IoResult {
 // The most descriptors that the kernel carries with one message (SCM_MAX_FD).
 inline constexpr size_t kMaxFdsPerMessage = 253;
 
-// Reads at most `space` bytes and appends the descriptors that came with them to `fds`, close-on-exec. The kernel
-// stops behind a chunk that carried descriptors, so ask for no more than the rest of one header or payload: else
-// descriptors of the next message are taken for this one's.
+// Reads at most `space` bytes and appends the descriptors that came with them to `fds`, close-on-exec. The
+// kernel stops behind a chunk that carried descriptors, so ask for no more than the rest of one header or
+// payload: else descriptors of the next message are taken for this one's.
 IoResult Receive(int socket, std::span<uint8_t> space, std::vector<base::UniqueFd>& fds);
 
-// Writes what fits. `fds` (at most kMaxFdsPerMessage, borrowed) go with the first byte: leave them out when the rest
-// of a message is sent. ETOOMANYREFS, too many descriptors in flight for this user, is kWouldBlock, and no readiness
-// event will follow it: try again by a timer.
+// Writes what fits. `fds` (at most kMaxFdsPerMessage, borrowed) go with the first byte: leave them out when
+// the rest of a message is sent. ETOOMANYREFS, too many descriptors in flight for this user, is kWouldBlock,
+// and no readiness event will follow it: try again by a timer.
 IoResult Send(int socket, std::span<const uint8_t> bytes, std::span<const int> fds = {});
 
 }  // namespace shmemd::net

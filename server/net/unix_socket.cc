@@ -17,7 +17,8 @@ void ReadComm(int32_t pid, std::array<char, 16>& comm) {
   const base::UniqueFd file(open(absl::StrCat("/proc/", pid, "/comm").c_str(), O_RDONLY | O_CLOEXEC));
   if (!file.is_open()) return;
   const ssize_t length = read(file.get(), comm.data(), comm.size() - 1);
-  if (length > 0 && comm[static_cast<size_t>(length) - 1] == '\n') comm[static_cast<size_t>(length) - 1] = '\0';
+  if (length > 0 && comm[static_cast<size_t>(length) - 1] == '\n')
+    comm[static_cast<size_t>(length) - 1] = '\0';
 }
 
 }  // namespace
@@ -52,7 +53,8 @@ absl::StatusOr<std::pair<base::UniqueFd, base::UniqueFd>> ChannelPair() {
     return base::PosixError(errno, "socketpair for a back-end channel");
   }
   std::pair<base::UniqueFd, base::UniqueFd> pair{base::UniqueFd(fds[0]), base::UniqueFd(fds[1])};
-  if (fcntl(fds[0], F_SETFL, O_NONBLOCK) != 0) return base::PosixError(errno, "make a back-end channel non-blocking");
+  if (fcntl(fds[0], F_SETFL, O_NONBLOCK) != 0)
+    return base::PosixError(errno, "make a back-end channel non-blocking");
   return pair;
 }
 

@@ -51,7 +51,8 @@ void AddNumRegionsFinding(const ShmemConfigReply& reply, std::vector<FindingRais
   findings.push_back(Raise(code, state::kWholeBackend, evidence));
 }
 
-void AddSizeFindings(const ShmemConfigReply& reply, uint64_t page_size, std::vector<FindingRaised>& findings) {
+void AddSizeFindings(const ShmemConfigReply& reply, uint64_t page_size,
+                     std::vector<FindingRaised>& findings) {
   for (uint32_t shmid = 0; shmid < vhost::kMaxRegions; ++shmid) {
     const uint64_t size = reply.sizes[shmid];
     const auto id = static_cast<int16_t>(shmid);
@@ -86,7 +87,8 @@ void AddSumFindings(const ShmemConfigReply& reply, std::vector<FindingRaised>& f
 }
 
 // The first difference, as evidence.
-FindingRaised ChangedFinding(const ShmemConfigReply& before, const ShmemConfigReply& now, bool same_connection) {
+FindingRaised ChangedFinding(const ShmemConfigReply& before, const ShmemConfigReply& now,
+                             bool same_connection) {
   const FindingCode code =
       same_connection ? FindingCode::kConfigChanged : FindingCode::kConfigChangedAfterReconnect;
   for (uint32_t shmid = 0; shmid < vhost::kMaxRegions; ++shmid) {
@@ -131,7 +133,8 @@ bool Contains(const std::vector<FindingRaised>& findings, const FindingRaised& w
 NumRegionsMeaning MeaningOf(const ShmemConfigReply& reply) {
   const uint32_t count = reply.nonzero_sizes();
   const uint32_t span = Span(reply);
-  if (reply.num_regions == count) return count == span ? NumRegionsMeaning::kCountOrSpan : NumRegionsMeaning::kCount;
+  if (reply.num_regions == count)
+    return count == span ? NumRegionsMeaning::kCountOrSpan : NumRegionsMeaning::kCount;
   if (reply.num_regions < count) return NumRegionsMeaning::kTooSmall;
   return reply.num_regions == span ? NumRegionsMeaning::kSpan : NumRegionsMeaning::kTooLarge;
 }
@@ -174,7 +177,8 @@ std::vector<FindingRaised> ConfigFindings(const ShmemConfigReply& reply, uint64_
   return findings;
 }
 
-std::vector<state::EventBody> ReadConfig(const ShmemConfigReply& reply, const std::optional<PreviousConfig>& previous,
+std::vector<state::EventBody> ReadConfig(const ShmemConfigReply& reply,
+                                         const std::optional<PreviousConfig>& previous,
                                          const ConfigContext& context) {
   std::vector<state::EventBody> events;
   AddRegions(reply, previous, events);

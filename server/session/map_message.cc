@@ -14,8 +14,8 @@ uint16_t Saturated(size_t count) {
 
 }  // namespace
 
-absl::StatusOr<state::MapRequest> ReadMap(const vhost::MessageView& message, const base::FdFacts& fd, size_t fd_count,
-                                          bool reply_ack) {
+absl::StatusOr<state::MapRequest> ReadMap(const vhost::MessageView& message, const base::FdFacts& fd,
+                                          size_t fd_count, bool reply_ack) {
   const absl::StatusOr<vhost::MMap> wire = vhost::DecodeMMap(message.payload);
   if (!wire.ok()) return wire.status();
   return state::MapRequest{.shm_offset = wire->shm_offset,
@@ -29,7 +29,8 @@ absl::StatusOr<state::MapRequest> ReadMap(const vhost::MessageView& message, con
                            .padding_nonzero = wire->padding_nonzero};
 }
 
-absl::StatusOr<state::UnmapRequest> ReadUnmap(const vhost::MessageView& message, size_t fd_count, bool reply_ack) {
+absl::StatusOr<state::UnmapRequest> ReadUnmap(const vhost::MessageView& message, size_t fd_count,
+                                              bool reply_ack) {
   const absl::StatusOr<vhost::MMap> wire = vhost::DecodeMMap(message.payload);
   if (!wire.ok()) return wire.status();
   return state::UnmapRequest{.shm_offset = wire->shm_offset,

@@ -13,38 +13,38 @@ namespace {
 enum class Radix : uint8_t { kDecimal, kHex, kErrno };
 
 struct KeyRow {
-  EvidenceKey key;
   std::string_view name;
+  EvidenceKey key;
   Radix radix = Radix::kDecimal;
 };
 
 constexpr KeyRow kKeys[] = {
-    {EvidenceKey::kExpected, "expected"},
-    {EvidenceKey::kGot, "got"},
-    {EvidenceKey::kShmid, "shmid"},
-    {EvidenceKey::kShmOffset, "shm_offset", Radix::kHex},
-    {EvidenceKey::kLen, "len"},
-    {EvidenceKey::kFdOffset, "fd_offset", Radix::kHex},
-    {EvidenceKey::kFlags, "flags", Radix::kHex},
-    {EvidenceKey::kFdCount, "fd_count"},
-    {EvidenceKey::kRegionSizeBytes, "region_size_bytes"},
-    {EvidenceKey::kPageSizeBytes, "page_size_bytes"},
-    {EvidenceKey::kFileSizeBytes, "file_size_bytes"},
-    {EvidenceKey::kBeyondEofBytes, "beyond_eof_bytes"},
-    {EvidenceKey::kInode, "inode"},
-    {EvidenceKey::kNumRegions, "num_regions"},
-    {EvidenceKey::kNonzeroSizeCount, "nonzero_size_count"},
-    {EvidenceKey::kHighestShmid, "highest_shmid"},
-    {EvidenceKey::kReplyPayloadBytes, "reply_payload_bytes"},
-    {EvidenceKey::kPadding, "padding", Radix::kHex},
-    {EvidenceKey::kFeatureBit, "feature_bit"},
-    {EvidenceKey::kOfferedProtocolFeatures, "offered_protocol_features", Radix::kHex},
-    {EvidenceKey::kMessageId, "message_id"},
-    {EvidenceKey::kErrorNumber, "error_number", Radix::kErrno},
-    {EvidenceKey::kOtherOffset, "other_offset", Radix::kHex},
-    {EvidenceKey::kOtherLen, "other_len"},
-    {EvidenceKey::kLimit, "limit"},
-    {EvidenceKey::kSumBytes, "sum_bytes"},
+    {"expected", EvidenceKey::kExpected},
+    {"got", EvidenceKey::kGot},
+    {"shmid", EvidenceKey::kShmid},
+    {"shm_offset", EvidenceKey::kShmOffset, Radix::kHex},
+    {"len", EvidenceKey::kLen},
+    {"fd_offset", EvidenceKey::kFdOffset, Radix::kHex},
+    {"flags", EvidenceKey::kFlags, Radix::kHex},
+    {"fd_count", EvidenceKey::kFdCount},
+    {"region_size_bytes", EvidenceKey::kRegionSizeBytes},
+    {"page_size_bytes", EvidenceKey::kPageSizeBytes},
+    {"file_size_bytes", EvidenceKey::kFileSizeBytes},
+    {"beyond_eof_bytes", EvidenceKey::kBeyondEofBytes},
+    {"inode", EvidenceKey::kInode},
+    {"num_regions", EvidenceKey::kNumRegions},
+    {"nonzero_size_count", EvidenceKey::kNonzeroSizeCount},
+    {"highest_shmid", EvidenceKey::kHighestShmid},
+    {"reply_payload_bytes", EvidenceKey::kReplyPayloadBytes},
+    {"padding", EvidenceKey::kPadding, Radix::kHex},
+    {"feature_bit", EvidenceKey::kFeatureBit},
+    {"offered_protocol_features", EvidenceKey::kOfferedProtocolFeatures, Radix::kHex},
+    {"message_id", EvidenceKey::kMessageId},
+    {"error_number", EvidenceKey::kErrorNumber, Radix::kErrno},
+    {"other_offset", EvidenceKey::kOtherOffset, Radix::kHex},
+    {"other_len", EvidenceKey::kOtherLen},
+    {"limit", EvidenceKey::kLimit},
+    {"sum_bytes", EvidenceKey::kSumBytes},
 };
 
 const KeyRow* FindKey(EvidenceKey key) {

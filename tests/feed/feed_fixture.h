@@ -82,7 +82,8 @@ inline Picture PictureOf(const state::Backend& backend) {
 
 // What differs first, in words: a failed comparison has to say more than that two objects are not the same.
 inline std::string Difference(const std::vector<Picture>& a, const std::vector<Picture>& b) {
-  if (a.size() != b.size()) return "numbers of back-ends: " + std::to_string(a.size()) + ", " + std::to_string(b.size());
+  if (a.size() != b.size())
+    return "numbers of back-ends: " + std::to_string(a.size()) + ", " + std::to_string(b.size());
   for (size_t i = 0; i < a.size(); ++i) {
     const std::string who = a[i].id + ": ";
     if (a[i].id != b[i].id || a[i].uid != b[i].uid) return who + "identity";
@@ -93,9 +94,10 @@ inline std::string Difference(const std::vector<Picture>& a, const std::vector<P
       const state::Mapping& x = a[i].mappings[m];
       const state::Mapping& y = b[i].mappings[m];
       if (x != y) {
-        return who + "mapping " + std::to_string(m) + ": " + std::to_string(x.shm_offset) + "+" + std::to_string(x.len) +
-               " sequence " + std::to_string(x.sequence) + ", " + std::to_string(y.shm_offset) + "+" +
-               std::to_string(y.len) + " sequence " + std::to_string(y.sequence);
+        return who + "mapping " + std::to_string(m) + ": " + std::to_string(x.shm_offset) + "+" +
+               std::to_string(x.len) + " sequence " + std::to_string(x.sequence) + ", " +
+               std::to_string(y.shm_offset) + "+" + std::to_string(y.len) + " sequence " +
+               std::to_string(y.sequence);
       }
     }
     if (a[i].mappings.size() != b[i].mappings.size()) return who + "number of mappings";

@@ -69,7 +69,8 @@ TEST(Resync, ReadersSeeTheOldTableUntilTheNewOneIsWhole) {
   EXPECT_EQ(PictureOf(*replica.tables().begin()->second), PictureOf(*publisher.Find(handle)));
 }
 
-// The mover changes whatever it likes at any point of a resync; in the end both sides must agree on everything.
+// The mover changes whatever it likes at any point of a resync; in the end both sides must agree on
+// everything.
 class RandomMover {
  public:
   RandomMover(Publisher& publisher, unsigned seed) : publisher_(publisher), random_(seed) {}
@@ -80,7 +81,8 @@ class RandomMover {
       handles_.push_back(publisher_.Attach(Spec("b" + std::to_string(next_++))));
       return;
     }
-    const state::BackendHandle handle = handles_[static_cast<size_t>(Pick(static_cast<int>(handles_.size())))];
+    const state::BackendHandle handle =
+        handles_[static_cast<size_t>(Pick(static_cast<int>(handles_.size())))];
     const auto shmid = static_cast<uint8_t>(Pick(3));
     const uint64_t offset = static_cast<uint64_t>(Pick(2000)) * kPage;
     const uint64_t len = static_cast<uint64_t>(1 + Pick(3)) * kPage;
@@ -94,7 +96,8 @@ class RandomMover {
     } else if (what == 4) {
       publisher_.Publish(handle, state::MappingsStaled{});
     } else if (what == 5) {
-      publisher_.Publish(handle, state::FindingRaised{.code = state::FindingCode::kPaddingNonzero, .shmid = shmid});
+      publisher_.Publish(handle,
+                         state::FindingRaised{.code = state::FindingCode::kPaddingNonzero, .shmid = shmid});
     } else if (what < 70) {
       publisher_.Publish(handle, Mapped(shmid, offset, len));
     } else {
@@ -104,8 +107,10 @@ class RandomMover {
 
   std::vector<Picture> Pictures() const {
     std::vector<Picture> pictures;
-    for (const state::BackendHandle handle : handles_) pictures.push_back(PictureOf(*publisher_.Find(handle)));
-    std::sort(pictures.begin(), pictures.end(), [](const Picture& a, const Picture& b) { return a.id < b.id; });
+    for (const state::BackendHandle handle : handles_)
+      pictures.push_back(PictureOf(*publisher_.Find(handle)));
+    std::sort(pictures.begin(), pictures.end(),
+              [](const Picture& a, const Picture& b) { return a.id < b.id; });
     return pictures;
   }
 

@@ -9,10 +9,6 @@ ROOT = Path(__file__).resolve().parents[2]
 TOOLS = ROOT / "build" / "tools"
 BACKEND_SOURCE = Path(__file__).resolve().parent / "rust-backend"
 
-# 1.9.2 and 1.9.3 are reported broken with -unix.
-GRPCURL_VERSION = "v1.9.1"
-GRPCURL_PACKAGE = "github.com/fullstorydev/grpcurl/cmd/grpcurl"
-
 
 class ToolMissing(Exception):
     pass
@@ -36,40 +32,21 @@ def build_backend() -> Path:
     return target / "release" / "rust-shmem-backend"
 
 
-def grpcurl(fetch: bool) -> Path:
-    """The pinned grpcurl, from the Go module proxy; with fetch false only if it is here already."""
-    program, stamp = TOOLS / "bin" / "grpcurl", TOOLS / "bin" / "grpcurl.version"
-    if program.exists() and stamp.exists() and stamp.read_text() == GRPCURL_VERSION:
-        return program
-    if not fetch:
-        raise ToolMissing(f"grpcurl {GRPCURL_VERSION} is not in {TOOLS}/bin, and --quick fetches nothing")
-    require("go", package="golang-go")
-    program.parent.mkdir(parents=True, exist_ok=True)
-    run(
-        ["go", "install", f"{GRPCURL_PACKAGE}@{GRPCURL_VERSION}"],
-        env=os.environ | {"GOBIN": str(program.parent)},
-    )
-    stamp.write_text(GRPCURL_VERSION)
+def pinned(tool: str, fetch: bool) -> Path:
+    """A tool of scripts/tools.sh, fetched on first use; with fetch false only if it is here already."""
+    program = TOOLS / "bin" / tool
+    if not fetch and not program.exists():
+        raise ToolMissing(f"{tool} is not in {TOOLS}/bin, and --quick fetches nothing: scripts/tools.sh {tool}")
+    run([str(ROOT / "scripts" / "tools.sh"), tool])
     return program
 
 
+def grpcurl(fetch: bool) -> Path:
+    return pinned("grpcurl", fetch)
+
+
 def promtool(fetch: bool) -> Path:
-    """promtool from the path, or unpacked from Debian's package: installing that would start a server."""
-    installed = shutil.which("promtool")
-    unpacked = TOOLS / "prometheus" / "usr" / "bin" / "promtool"
-    if installed:
-        return Path(installed)
-    if unpacked.exists():
-        return unpacked
-    if not fetch:
-        raise ToolMissing(f"promtool is neither in the path nor in {TOOLS}, and --quick fetches nothing")
-    require("apt-get", package="apt")
-    downloads = TOOLS / "download"
-    downloads.mkdir(parents=True, exist_ok=True)
-    run(["apt-get", "download", "-qq", "prometheus"], cwd=downloads)
-    package = max(downloads.glob("prometheus_*.deb"), key=lambda path: path.stat().st_mtime)
-    run(["dpkg-deb", "-x", str(package), str(TOOLS / "prometheus")])
-    return unpacked
+    return pinned("promtool", fetch)
 
 
 def require(program: str, package: str) -> None:

@@ -189,7 +189,7 @@ class ScriptReader {
   }
 
   bool ReadStep(const YAML::Node& node, Step& step) {
-    const auto read_request = [&](Step empty) {
+    const auto read_request = [&](const Step& empty) {
       return [this, &step, empty](const YAML::Node& n) {
         step = empty;
         return ReadRequest(n, step.request);

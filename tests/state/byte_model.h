@@ -1,5 +1,5 @@
-// A region as an array of bytes, each with its owner: what a RegionTable must be equal to, written as simply as
-// possible.
+// A region as an array of bytes, each with its owner: what a RegionTable must be equal to, written as simply
+// as possible.
 #pragma once
 
 #include <absl/strings/str_cat.h>
@@ -42,7 +42,8 @@ class ByteModel {
       std::fill(owner_.begin() + begin, owner_.begin() + run_end, 0);
       return exact ? RegionTable::Outcome::kClean : RegionTable::Outcome::kPartial;
     }
-    const bool any = std::any_of(owner_.begin() + begin, owner_.begin() + end, [](int owner) { return owner != 0; });
+    const bool any =
+        std::any_of(owner_.begin() + begin, owner_.begin() + end, [](int owner) { return owner != 0; });
     std::fill(owner_.begin() + begin, owner_.begin() + end, 0);
     return any ? RegionTable::Outcome::kPartial : RegionTable::Outcome::kNothing;
   }
@@ -72,8 +73,10 @@ class ByteModel {
       return true;
     });
     for (size_t i = 0; i < std::max(expected.size(), got.size()); ++i) {
-      if (i >= expected.size() || i >= got.size()) return absl::StrCat("mappings: ", expected.size(), " but ", got.size());
-      if (!(expected[i] == got[i])) return absl::StrCat("mapping ", i, " at ", absl::Hex(expected[i].shm_offset));
+      if (i >= expected.size() || i >= got.size())
+        return absl::StrCat("mappings: ", expected.size(), " but ", got.size());
+      if (!(expected[i] == got[i]))
+        return absl::StrCat("mapping ", i, " at ", absl::Hex(expected[i].shm_offset));
     }
     if (!(TotalsOf(expected) == table.totals())) return "totals";
     return HoleDifference(table);
@@ -82,12 +85,15 @@ class ByteModel {
  private:
   using Outcome = RegionTable::Outcome;
 
-  // Indices of the bytes of a range; what lies beyond the end of the array is beyond the end of the address space.
+  // Indices of the bytes of a range; what lies beyond the end of the array is beyond the end of the address
+  // space.
   std::pair<uint64_t, uint64_t> Range(uint64_t shm_offset, uint64_t len) const {
     const uint64_t begin = std::min(shm_offset - base_, kBytes);
     return {begin, begin + std::min(len, kBytes - begin)};
   }
-  bool StartsAt(uint64_t i) const { return i < kBytes && owner_[i] != 0 && (i == 0 || owner_[i - 1] != owner_[i]); }
+  bool StartsAt(uint64_t i) const {
+    return i < kBytes && owner_[i] != 0 && (i == 0 || owner_[i - 1] != owner_[i]);
+  }
   uint64_t RunEnd(uint64_t i) const {
     uint64_t end = i;
     while (end < kBytes && owner_[end] == owner_[i]) ++end;
@@ -98,7 +104,8 @@ class ByteModel {
     Outcome outcome = Outcome::kClean;
     for (uint64_t i = begin; i < end; ++i) {
       if (owner_[i] == 0) continue;
-      if (originals_[static_cast<size_t>(owner_[i] - 1)].state != MappingState::kStale) return Outcome::kReplaced;
+      if (originals_[static_cast<size_t>(owner_[i] - 1)].state != MappingState::kStale)
+        return Outcome::kReplaced;
       outcome = Outcome::kReplacedStale;
     }
     return outcome;

@@ -23,7 +23,8 @@ TEST_P(RegionTableModelTest, AgreesWithBytesAfterAHundredThousandSteps) {
   TableScript script(bytes, GetParam(), 7);
   EXPECT_EQ(script.Run(), "");
   EXPECT_GE(script.steps(), 100'000U);
-  EXPECT_GT(script.most_mappings(), 4 * MappingLeaf::kMaxMappings) << "the tree stayed too small to be tested";
+  EXPECT_GT(script.most_mappings(), 4 * MappingLeaf::kMaxMappings)
+      << "the tree stayed too small to be tested";
 }
 
 TEST_P(RegionTableModelTest, AgreesAfterEveryStepOfManyShortScripts) {
@@ -34,7 +35,8 @@ TEST_P(RegionTableModelTest, AgreesAfterEveryStepOfManyShortScripts) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Bases, RegionTableModelTest, testing::Values(0, uint64_t{1} << 40, ByteModel::kTopBase));
+INSTANTIATE_TEST_SUITE_P(Bases, RegionTableModelTest,
+                         testing::Values(0, uint64_t{1} << 40, ByteModel::kTopBase));
 
 }  // namespace
 }  // namespace shmemd::state

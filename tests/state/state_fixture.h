@@ -71,7 +71,8 @@ inline std::vector<Mapping> MappingsOf(const RegionTable& table) {
 class BackendUnderTest {
  public:
   explicit BackendUnderTest(Mode mode = Mode::kFrontend)
-      : backend(BackendHandle{1}, BackendSpec{"fs0", "/run/fs0.sock", mode, Origin::kConfig}, "uid", 1, kPage) {}
+      : backend(BackendHandle{1}, BackendSpec{"fs0", "/run/fs0.sock", mode, Origin::kConfig}, "uid", 1,
+                kPage) {}
 
   Event Apply(const EventBody& body) {
     Event event;

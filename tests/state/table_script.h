@@ -1,5 +1,5 @@
-// Runs a string of bytes, random or a fuzzer's, as operations on a RegionTable and on a ByteModel, and says where they
-// differ.
+// Runs a string of bytes, random or a fuzzer's, as operations on a RegionTable and on a ByteModel, and says
+// where they differ.
 #pragma once
 
 #include <absl/strings/str_cat.h>
@@ -41,8 +41,8 @@ class TableScript {
     const uint64_t high = Byte();
     return base_ + (high << 8U | Byte()) % (ByteModel::kBytes + 1);
   }
-  // Mostly a few bytes, so that hundreds of mappings fit; now and then a long one, or one that wraps. Nothing may lie
-  // beyond the model, so long ones end with it unless that is the end of the address space.
+  // Mostly a few bytes, so that hundreds of mappings fit; now and then a long one, or one that wraps. Nothing
+  // may lie beyond the model, so long ones end with it unless that is the end of the address space.
   uint64_t Len(uint64_t shm_offset) {
     const uint8_t kind = Byte();
     const uint64_t room = base_ + ByteModel::kBytes - shm_offset;

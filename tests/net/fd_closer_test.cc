@@ -1,0 +1,55 @@
+#include "server/net/fd_closer.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <array>
+#include <vector>
+
+namespace shmemd::net {
+namespace {
+
+using base::UniqueFd;
+
+TEST(FdCloser, MemoryIsClosedAtOnce) {
+  FdCloser closer;
+  std::vector<UniqueFd> fds;
+  fds.emplace_back(memfd_create("frames", MFD_CLOEXEC));
+  const int number = fds[0].get();
+  closer.Close(fds);
+  EXPECT_TRUE(fds.empty());
+  EXPECT_EQ(fcntl(number, F_GETFD), -1);
+}
+
+TEST(FdCloser, AnythingElseIsClosedByItsThread) {
+  std::array<int, 2> ends{};
+  ASSERT_EQ(pipe2(ends.data(), O_CLOEXEC), 0);
+  const UniqueFd read_end(ends[0]);
+  std::vector<UniqueFd> fds;
+  fds.emplace_back(ends[1]);
+  FdCloser closer;
+  closer.Close(fds);
+  pollfd hang_up{read_end.get(), POLLIN, 0};
+  ASSERT_EQ(poll(&hang_up, 1, 10'000), 1);
+  EXPECT_EQ(hang_up.revents, POLLHUP);
+}
+
+TEST(FdCloser, WhatWaitsIsClosedWhenItGoes) {
+  std::array<int, 2> ends{};
+  ASSERT_EQ(pipe2(ends.data(), O_CLOEXEC), 0);
+  const UniqueFd read_end(ends[0]);
+  {
+    FdCloser closer;
+    std::vector<UniqueFd> fds;
+    fds.emplace_back(ends[1]);
+    closer.Close(fds);
+  }
+  char byte = 0;
+  EXPECT_EQ(read(read_end.get(), &byte, 1), 0);
+}
+
+}  // namespace
+}  // namespace shmemd::net
