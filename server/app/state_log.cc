@@ -67,7 +67,8 @@ void StateLog::LookAt(const state::Backend& backend, std::vector<std::pair<bool,
   const state::BackendStatus& status = backend.status();
   if (status.state != seen.state || status.cause != seen.cause || status.epoch != seen.epoch) {
     const std::string why = convert::CauseWords(status.cause);
-    const bool bad = status.state == state::BackendState::kFailed;
+    const bool bad =
+        status.state == state::BackendState::kFailed || status.state == state::BackendState::kDisconnected;
     lines.emplace_back(
         bad, absl::StrCat("back-end ", backend.spec().id, ": ", state::BackendStateName(status.state),
                           why.empty() ? "" : ": ", why));
