@@ -7,9 +7,11 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <string_view>
+#include <system_error>
 #include <vector>
 
 namespace shmemd::app {
@@ -38,15 +40,20 @@ class Loader {
         absl::StrCat(path_, ":", line + 1, ": ", key, key.empty() ? "" : ": ", what));
   }
 
+  // False: it was there.
+  static bool AddNew(const std::string& key, std::vector<std::string>& seen) {
+    if (std::find(seen.begin(), seen.end(), key) != seen.end()) return false;
+    seen.push_back(key);
+    return true;
+  }
+
   absl::Status Section(const YAML::Node& section, const std::string& prefix) {
     std::vector<std::string> seen;
     for (const auto& entry : section) {
       if (!entry.first.IsScalar()) return At(entry.first.Mark().line, prefix, "expected a plain key");
       const std::string key =
           prefix.empty() ? entry.first.Scalar() : absl::StrCat(prefix, ".", entry.first.Scalar());
-      if (std::find(seen.begin(), seen.end(), key) != seen.end())
-        return At(entry.first.Mark().line, key, "given twice");
-      seen.push_back(key);
+      if (!AddNew(key, seen)) return At(entry.first.Mark().line, key, "given twice");
       if (absl::Status status = Entry(key, entry.first, entry.second); !status.ok()) return status;
     }
     return absl::OkStatus();
@@ -101,9 +108,11 @@ class Loader {
     std::string id;
     std::string mode;
     std::string socket;
+    std::vector<std::string> seen;
     for (const auto& field : entry) {
       const std::string name = field.first.IsScalar() ? field.first.Scalar() : "";
       const int line = field.first.Mark().line;
+      if (!AddNew(name, seen)) return At(line, absl::StrCat(key, ".", name), "given twice");
       std::string* target = name == "id" ? &id : name == "mode" ? &mode : nullptr;
       if (name == "backend") {
         if (absl::Status status = Socket(field.second, absl::StrCat(key, ".backend"), line, socket);
@@ -124,10 +133,13 @@ class Loader {
 
   absl::Status Socket(const YAML::Node& node, const std::string& key, int line, std::string& socket) {
     if (!node.IsMap()) return At(line, key, "expected {connect: PATH}");
+    std::vector<std::string> seen;
     for (const auto& field : node) {
       const std::string name = field.first.IsScalar() ? field.first.Scalar() : "";
       if (name != "connect")
         return At(field.first.Mark().line, absl::StrCat(key, ".", name), "no such key; there is connect");
+      if (!AddNew(name, seen))
+        return At(field.first.Mark().line, absl::StrCat(key, ".connect"), "given twice");
       if (!field.second.IsScalar())
         return At(field.first.Mark().line, absl::StrCat(key, ".connect"), "expected one value");
       socket = field.second.Scalar();
@@ -165,6 +177,10 @@ absl::Status LoadConfigFile(const std::string& path, Config& config) {
   if (!file) {
     return absl::NotFoundError(
         absl::StrCat("--config ", path, ": ", std::strerror(errno != 0 ? errno : ENOENT)));
+  }
+  std::error_code ignored;
+  if (std::filesystem::is_directory(path, ignored)) {
+    return absl::InvalidArgumentError(absl::StrCat("--config ", path, ": Is a directory"));
   }
   std::ostringstream text;
   text << file.rdbuf();

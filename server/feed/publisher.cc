@@ -63,7 +63,10 @@ const state::Backend* Publisher::Find(state::BackendHandle backend) const {
 // Until a resync has begun the hub lacks something anyhow, so there is no use in sending; once it has begun,
 // live events go between the slices.
 void Publisher::Send(Update&& update) {
-  if (queue_.lost() && !resync_) return;
+  if (queue_.lost() && !resync_) {
+    queue_.MarkLost();
+    return;
+  }
   if (queue_.TryPush(std::move(update))) return;
   queue_.MarkLost();
   resync_.reset();

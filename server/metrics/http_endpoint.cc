@@ -18,13 +18,15 @@ namespace {
 constexpr char kText[] = "text/plain; charset=utf-8";
 constexpr char kHtml[] = "text/html; charset=utf-8";
 
+// `more` are whole header lines.
 int Answer(mg_connection* connection, int code, const char* reason, const char* content_type,
-           std::string_view body) {
+           std::string_view body, const char* more = "") {
   const mg_request_info* request = mg_get_request_info(connection);
   const std::string head = absl::StrCat(
       "HTTP/1.1 ", code, " ", reason, "\r\nContent-Type: ", content_type, "\r\nContent-Length: ", body.size(),
       "\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n"
-      "Content-Security-Policy: default-src 'none'; style-src 'unsafe-inline'\r\nConnection: close\r\n\r\n");
+      "Content-Security-Policy: default-src 'none'; style-src 'unsafe-inline'\r\n",
+      more, "Connection: close\r\n\r\n");
   mg_write(connection, head.data(), head.size());
   if (std::strcmp(request->request_method, "HEAD") != 0) mg_write(connection, body.data(), body.size());
   return code;
@@ -63,12 +65,14 @@ HttpEndpoint::~HttpEndpoint() {
 absl::StatusOr<std::unique_ptr<HttpEndpoint>> HttpEndpoint::Start(Options options, const feed::Hub& hub) {
   auto endpoint = std::unique_ptr<HttpEndpoint>(new HttpEndpoint(std::move(options), hub));
   const std::string address = CivetAddress(endpoint->options_.listen);
+  // Somebody who connects and stays silent holds a thread for the request timeout: probes must not wait long
+  // behind several of them.
   const char* settings[] = {"listening_ports",
                             address.c_str(),
                             "num_threads",
-                            "3",
+                            "6",
                             "request_timeout_ms",
-                            "5000",
+                            "1000",
                             "enable_keep_alive",
                             "no",
                             "linger_timeout_ms",
@@ -79,7 +83,9 @@ absl::StatusOr<std::unique_ptr<HttpEndpoint>> HttpEndpoint::Start(Options option
   mg_callbacks callbacks{};
   callbacks.log_message = [](const mg_connection* connection, const char* message) {
     auto* self = static_cast<HttpEndpoint*>(mg_get_user_data(mg_get_context(connection)));
-    if (self != nullptr && self->context_ == nullptr) self->start_error_ = message;
+    // The first says why; those after it only what could not be done therefore.
+    if (self != nullptr && self->context_ == nullptr && self->start_error_.empty())
+      self->start_error_ = message;
     return 1;  // said by us, where it matters
   };
   mg_init_library(0);
@@ -104,7 +110,7 @@ int HttpEndpoint::Handle(mg_connection* connection) const {
   const mg_request_info* request = mg_get_request_info(connection);
   const std::string_view method = request->request_method;
   if (method != "GET" && method != "HEAD")
-    return Answer(connection, 405, "Method Not Allowed", kText, "GET only\n");
+    return Answer(connection, 405, "Method Not Allowed", kText, "GET only\n", "Allow: GET, HEAD\r\n");
   const std::string_view path = request->local_uri;
   if (path == "/metrics") return Metrics(connection, WantsOpenMetrics(connection));
   if (path == "/livez") return Probe(connection, options_.alive);

@@ -59,7 +59,7 @@ class HttpEndpoint {
   const BackendCollectable backends_;
   mutable ProcessCollectable process_;
   std::string address_;
-  std::string start_error_;  // what civetweb said last while starting
+  std::string start_error_;  // what civetweb said first while starting
   mg_context* context_ = nullptr;
 };
 

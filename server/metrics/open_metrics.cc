@@ -25,6 +25,10 @@ void AppendNumber(std::string& out, double value) {
     out.append(value > 0 ? "+Inf" : "-Inf");
     return;
   }
+  if (std::isnan(value)) {
+    out.append("NaN");
+    return;
+  }
   char buffer[32];
   const auto result = std::to_chars(buffer, buffer + sizeof buffer, value);
   out.append(buffer, result.ptr);

@@ -1,0 +1,192 @@
+// The HTTP endpoint on a real port.
+#include "server/metrics/http_endpoint.h"
+
+#include <chrono>
+
+#include "server/state/backend_spec.h"
+#include "tests/metrics/http_client.h"
+#include "tests/metrics/metrics_fixture.h"
+
+namespace shmemd::metrics {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+using testing::MatchesRegex;
+using testing::Not;
+using testing::StartsWith;
+
+class HttpEndpointTest : public MetricsTest {
+ protected:
+  absl::StatusOr<std::unique_ptr<HttpEndpoint>> TryStart(const std::string& listen) {
+    return HttpEndpoint::Start(
+        {listen, "1.2.3", [this] { return not_alive_; }, [this] { return not_ready_; }}, hub_);
+  }
+  void SetUp() override {
+    auto started = TryStart("127.0.0.1:0");
+    ASSERT_TRUE(started.ok()) << started.status();
+    http_ = *std::move(started);
+  }
+  HttpAnswer Get(const std::string& target, const std::string& headers = "") {
+    EXPECT_TRUE(feed::CatchUp(publisher_, queue_, hub_));
+    return HttpGet(http_->address(), target, headers);
+  }
+
+  std::string not_alive_;
+  std::string not_ready_;
+  std::unique_ptr<HttpEndpoint> http_;
+};
+
+TEST_F(HttpEndpointTest, TheAddressHasTheRealPort) {
+  EXPECT_THAT(http_->address(), MatchesRegex("127\\.0\\.0\\.1:[1-9][0-9]*"));
+}
+
+TEST_F(HttpEndpointTest, PlainTextForEveryoneElse) {
+  PublishActive(Attach("gpu0"));
+  for (const char* accept : {"", "Accept: */*\r\n", "Accept: text/plain;version=0.0.4\r\n"}) {
+    const HttpAnswer answer = Get("/metrics", accept);
+    EXPECT_EQ(answer.code, 200);
+    EXPECT_EQ(answer.Header("Content-Type"), "text/plain; version=0.0.4; charset=utf-8");
+    EXPECT_THAT(answer.body,
+                AllOf(HasSubstr("# TYPE vhost_shmem_backend_connects_total counter\n"),
+                      HasSubstr("\nvhost_shmem_backend_up{backend=\"gpu0\"} 1\n"),
+                      HasSubstr("shmemd_build_info{version=\"1.2.3\"} 1\n"), Not(HasSubstr("# EOF"))));
+  }
+}
+
+TEST_F(HttpEndpointTest, OpenMetricsForThoseWhoAsk) {
+  PublishActive(Attach("gpu0"));
+  const HttpAnswer answer = Get(
+      "/metrics", "Accept: application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5\r\n");
+  EXPECT_EQ(answer.code, 200);
+  EXPECT_EQ(answer.Header("Content-Type"), "application/openmetrics-text; version=1.0.0; charset=utf-8");
+  EXPECT_THAT(answer.body, AllOf(HasSubstr("# TYPE vhost_shmem_backend_connects counter\n"),
+                                 HasSubstr("\nvhost_shmem_backend_up{backend=\"gpu0\"} 1\n"),
+                                 testing::EndsWith("# EOF\n")));
+}
+
+TEST_F(HttpEndpointTest, AHeadHasTheHeadOfItsGetAndNoBody) {
+  for (const char* target : {"/livez", "/readyz", "/"}) {
+    const HttpAnswer get = HttpGet(http_->address(), target);
+    const HttpAnswer head = HttpAsk(http_->address(), "HEAD", target);
+    EXPECT_EQ(head.head, get.head) << target;
+    EXPECT_EQ(head.body, "") << target;
+    EXPECT_EQ(get.Header("Content-Length"), std::to_string(get.body.size())) << target;
+  }
+}
+
+TEST_F(HttpEndpointTest, OtherPathsAreNotFound) {
+  for (const char* target :
+       {"/nothing", "/metrics/", "/METRICS", "/debug/../../etc/passwd", "/%2e%2e/etc/passwd"}) {
+    EXPECT_EQ(HttpGet(http_->address(), target).code, 404) << target;
+  }
+  EXPECT_THAT(HttpGet(http_->address(), "/nothing").body, HasSubstr("/metrics"));
+}
+
+TEST_F(HttpEndpointTest, OnlyGetAndHead) {
+  for (const char* method : {"POST", "PUT", "DELETE", "PATCH", "OPTIONS"}) {
+    const HttpAnswer answer = HttpAsk(http_->address(), method, "/metrics", "Content-Length: 0\r\n");
+    EXPECT_EQ(answer.code, 405) << method;
+    EXPECT_EQ(answer.Header("Allow"), "GET, HEAD") << method;
+  }
+}
+
+TEST_F(HttpEndpointTest, WhatIsNoHttpIsRefused) {
+  for (const std::string& garbage :
+       {std::string("\x16\x03\x01\x02\x00\x01\x00\r\n\r\n", 11), std::string("GET\r\n\r\n"),
+        "GET /livez HTTP/1.1\r\nX: " + std::string(100'000, 'x') + "\r\n\r\n"}) {
+    EXPECT_NE(HttpExchange(http_->address(), garbage).code, 200);
+  }
+  EXPECT_EQ(HttpGet(http_->address(), "/livez").code, 200);
+}
+
+TEST_F(HttpEndpointTest, ProbesSayWhy) {
+  for (const auto& [target, reason] : {std::pair("/livez", &not_alive_), std::pair("/readyz", &not_ready_)}) {
+    HttpAnswer answer = HttpGet(http_->address(), target);
+    EXPECT_EQ(answer.code, 200) << target;
+    EXPECT_EQ(answer.body, "ok\n") << target;
+    *reason = "the loop has not turned";
+    answer = HttpGet(http_->address(), target);
+    EXPECT_EQ(answer.code, 503) << target;
+    EXPECT_EQ(answer.body, "the loop has not turned\n") << target;
+    EXPECT_EQ(HttpGet(http_->address(), target == std::string("/livez") ? "/readyz" : "/livez").code, 200)
+        << "only " << target << " fails";
+    reason->clear();
+  }
+}
+
+TEST_F(HttpEndpointTest, ReadyzAsksForBackendsOnlyWhenTold) {
+  PublishActive(Attach("gpu0"));
+  EXPECT_EQ(Get("/readyz?backends").code, 200);
+  const auto cam0 = Attach("cam0");
+  Publish(cam0, {state::StateChanged{state::BackendState::kFailed, {}}});
+  EXPECT_EQ(Get("/readyz").code, 200);
+  const HttpAnswer answer = Get("/readyz?backends");
+  EXPECT_EQ(answer.code, 503);
+  EXPECT_EQ(answer.body, "back-end cam0 is FAILED\n");
+  not_ready_ = "starting";
+  EXPECT_EQ(Get("/readyz?backends").body, "starting\n");
+}
+
+TEST_F(HttpEndpointTest, TheFrontPageEscapesWhatItShows) {
+  state::BackendSpec spec = feed::Spec("a<b>&\"c'");
+  spec.backend_socket = "/run/<script>alert(1)</script>.sock";
+  const auto odd = publisher_.Attach(spec);
+  Publish(odd, {state::RegionReported{4096, 2, state::Exposed::kYes}, feed::Mapped(2, 0, 4096)});
+  const HttpAnswer answer = Get("/");
+  EXPECT_EQ(answer.code, 200);
+  EXPECT_EQ(answer.Header("Content-Type"), "text/html; charset=utf-8");
+  EXPECT_THAT(answer.Header("Content-Security-Policy"), HasSubstr("default-src 'none'"));
+  EXPECT_THAT(answer.body, AllOf(StartsWith("<!DOCTYPE html>"), HasSubstr("a&lt;b&gt;&amp;&quot;c"),
+                                 HasSubstr("/run/&lt;script&gt;"), Not(HasSubstr("<script>")),
+                                 HasSubstr("<td class=n>2</td><td class=n>4096</td><td class=n>4096</td>")));
+}
+
+TEST_F(HttpEndpointTest, APortInUseIsOneErrorThatNamesIt) {
+  const auto second = TryStart(http_->address());
+  ASSERT_FALSE(second.ok());
+  const std::string message(second.status().message());
+  EXPECT_THAT(message, HasSubstr("metrics.listen " + http_->address()));
+  EXPECT_THAT(message, HasSubstr("in use"));
+  EXPECT_THAT(message, Not(HasSubstr("\n")));
+  EXPECT_EQ(HttpGet(http_->address(), "/livez").code, 200) << "the first one goes on";
+}
+
+TEST_F(HttpEndpointTest, WildcardsOfBothFamiliesAnswer) {
+  for (const char* listen : {"[::]:0", ":0", "0.0.0.0:0"}) {
+    const auto started = TryStart(listen);
+    ASSERT_TRUE(started.ok()) << started.status();
+    EXPECT_EQ(HttpGet((*started)->address(), "/livez").code, 200) << (*started)->address();
+  }
+}
+
+TEST_F(HttpEndpointTest, APortIsFreeAgainAfterwards) {
+  const std::string address = http_->address();
+  EXPECT_EQ(HttpGet(address, "/livez").code, 200);
+  http_.reset();
+  EXPECT_FALSE(ConnectToPort(PortOf(address)).is_open());
+  const auto again = TryStart(address);
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ(HttpGet(address, "/livez").code, 200);
+}
+
+// Somebody who connects and says nothing, or half of something, must not keep a probe from its answer:
+// kubelet gives up after a second and three failures.
+TEST_F(HttpEndpointTest, ManySilentConnectionsDelayAnAnswerByLittle) {
+  std::vector<base::UniqueFd> silent;
+  for (int i = 0; i < 30; ++i) {
+    silent.push_back(ConnectToPort(PortOf(http_->address())));
+    ASSERT_TRUE(silent.back().is_open());
+    if (i % 2 == 0) {
+      ASSERT_EQ(send(silent.back().get(), "GET /m", 6, MSG_NOSIGNAL), 6);
+    }
+  }
+  const int64_t begin_ns = base::MonotonicNanos();
+  EXPECT_EQ(HttpGet(http_->address(), "/livez").code, 200);
+  const int64_t took_ms = (base::MonotonicNanos() - begin_ns) / 1'000'000;
+  EXPECT_LT(took_ms, 10'000);
+  RecordProperty("took_ms", static_cast<int>(took_ms));
+}
+
+}  // namespace
+}  // namespace shmemd::metrics
