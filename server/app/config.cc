@@ -74,13 +74,13 @@ Setter FileMode(std::string Config::*field) {
   };
 }
 
-// One address and port. The wildcard of both families is the only one with colons: civetweb has no IPv6 in
-// Debian, and the API's listener is on IPv4 loopback.
+// One address and port; an address with colons stands in brackets.
 bool IsHostPort(std::string_view text) {
   const size_t colon = text.rfind(':');
   if (colon == std::string_view::npos) return false;
   const std::string_view host = text.substr(0, colon);
-  if (host != "[::]" && host.find_first_of(":,+ ") != std::string_view::npos) return false;
+  const bool bracketed = host.size() > 2 && host.front() == '[' && host.back() == ']';
+  if (host.find_first_of(bracketed ? ",+ " : ":,+ ") != std::string_view::npos) return false;
   int port = 0;
   return absl::SimpleAtoi(View(text.substr(colon + 1)), &port) && port >= 0 && port <= 65535;
 }
