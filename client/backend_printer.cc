@@ -35,7 +35,10 @@ std::string Why(const v1::Backend& backend) {
   if (backend.state_reason() != v1::Backend::STATE_REASON_UNSPECIFIED) {
     return v1::Backend::StateReason_Name(backend.state_reason());
   }
-  return backend.observed() || backend.unobserved_reason().empty() ? "" : backend.unobserved_reason();
+  // Why it is not followed goes without saying while the state says it.
+  return backend.mode() == v1::Backend::PROBE     ? ""
+         : backend.state() == v1::Backend::ACTIVE ? backend.unobserved_reason()
+                                                  : "";
 }
 
 std::string Process(const v1::Backend& backend) {

@@ -68,7 +68,7 @@ absl::StatusOr<Socket> ConnectOne(const addrinfo& info, Clock::time_point deadli
   if (socket.fd() < 0) return absl::UnavailableError(std::strerror(errno));
   if (::connect(socket.fd(), info.ai_addr, info.ai_addrlen) == 0) return socket;
   if (errno != EINPROGRESS) return absl::UnavailableError(std::strerror(errno));
-  const absl::Status waited = Wait(socket, POLLOUT, deadline);
+  absl::Status waited = Wait(socket, POLLOUT, deadline);
   if (!waited.ok()) return waited;
   int error = 0;
   socklen_t size = sizeof error;
@@ -99,7 +99,7 @@ absl::Status SendAll(const Socket& socket, std::string_view bytes, Clock::time_p
     if (sent > 0) {
       bytes.remove_prefix(static_cast<size_t>(sent));
     } else if (errno == EAGAIN) {
-      const absl::Status waited = Wait(socket, POLLOUT, deadline);
+      absl::Status waited = Wait(socket, POLLOUT, deadline);
       if (!waited.ok()) return waited;
     } else if (errno != EINTR) {
       return absl::UnavailableError(absl::StrCat("send: ", std::strerror(errno)));
@@ -112,7 +112,7 @@ absl::StatusOr<std::string> ReceiveAll(const Socket& socket, Clock::time_point d
   std::string answer;
   std::string buffer(size_t{64} << 10, '\0');
   while (answer.size() < kMaxAnswerBytes) {
-    const absl::Status waited = Wait(socket, POLLIN, deadline);
+    absl::Status waited = Wait(socket, POLLIN, deadline);
     if (!waited.ok()) return waited;
     const ssize_t got = ::recv(socket.fd(), buffer.data(), buffer.size(), 0);
     if (got == 0) return answer;

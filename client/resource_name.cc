@@ -35,7 +35,7 @@ bool IsBackendId(std::string_view id) {
 
 // "backends/x/regions/2/mappings/0x0" -> {"x", "2", "0x0"}; text of another form -> its segments unchanged.
 std::vector<std::string_view> WithoutCollections(std::string_view name) {
-  const std::vector<std::string_view> segments = Segments(name);
+  std::vector<std::string_view> segments = Segments(name);
   if (segments.size() < 2 || segments[0] != "backends") return segments;
   std::vector<std::string_view> ids;
   for (size_t i = 1; i < segments.size(); i += 2) ids.push_back(segments[i]);

@@ -73,7 +73,7 @@ class Yaml {
     text_ += quoted && IsPlain(inner) ? inner : scalar;
   }
 
-  void Indent(int depth) { text_.append(static_cast<size_t>(2 * depth), ' '); }
+  void Indent(int depth) { text_.append(2 * static_cast<size_t>(depth), ' '); }
 
   // `inline_first`: the cursor already stands where the first line belongs (document start, or after "- ").
   void WriteValue(int depth, bool inline_first) {

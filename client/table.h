@@ -22,8 +22,8 @@ struct Column {
 
 struct Cell {
   Cell() = default;
-  Cell(std::string cell_text,
-       Color cell_color = Color::kNone)  // NOLINT(google-explicit-constructor): rows read better
+  // NOLINTNEXTLINE(google-explicit-constructor): a row of cells is written as a row of texts
+  Cell(std::string cell_text, Color cell_color = Color::kNone)
       : text(std::move(cell_text)), color(cell_color) {}
   std::string text;
   Color color = Color::kNone;

@@ -22,7 +22,7 @@ std::string FormatBytes(int64_t bytes, bool plain) {
     value /= 1024;
     ++unit;
   }
-  std::string digits = absl::StrFormat(value < 99.95 ? "%.1f" : "%.0f", value);
+  std::string digits = value < 99.95 ? absl::StrFormat("%.1f", value) : absl::StrFormat("%.0f", value);
   if (value >= 9.95 && digits.ends_with(".0")) digits.resize(digits.size() - 2);
   return absl::StrCat(digits, " ", kUnits[unit]);
 }

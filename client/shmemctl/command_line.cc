@@ -16,7 +16,8 @@ constexpr char kFooter[] =
     R"(Endpoint: --endpoint, else SHMEMD_ENDPOINT, else unix:/run/shmemd/api.sock (to read) or
 unix:/run/shmemd/admin.sock (to change something).
 
-Exit codes: 0 ok, 1 failed, 2 wrong usage, 3 unreachable, 4 not found, 5 unhealthy, 6 findings (--fail-on), 7 timeout.
+Exit codes: 0 ok, 1 failed, 2 wrong usage, 3 unreachable, 4 not found, 5 unhealthy, 6 findings (--fail-on),
+7 timeout.
 
 Examples:
   shmemctl backends

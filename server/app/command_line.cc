@@ -23,7 +23,7 @@ constexpr char kAbout[] =
 constexpr char kExamples[] = R"(Examples:
   shmemd --frontend gpu0=/run/backends/gpu0.sock          be the back-end's only front-end (developing a back-end)
   shmemd --probe cam0=/run/backends/cam0.sock             ask once for the sizes and leave
-  shmemd --config /etc/shmemd/shmemd.yaml                 as the file says; flags go before the file
+  shmemd --config /etc/shmemd/shmemd.yaml                 as the file says; a flag beside it wins
   shmemd --run-dir /run/shmemd/vm7 --metrics-listen off   a second instance on one host
 
 Then: shmemctl regions; curl http://127.0.0.1:18044/metrics;

@@ -19,6 +19,9 @@ absl::Status Expected(std::string_view expected, std::string_view got) {
   return absl::InvalidArgumentError(absl::StrCat("expected ", View(expected), ", got '", View(got), "'"));
 }
 
+// What a Unix socket address holds (sun_path), less its terminating zero.
+constexpr size_t kLongestSocketPath = 107;
+
 using Setter = std::function<absl::Status(Config&, const std::string&)>;
 
 struct Unit {
@@ -45,6 +48,9 @@ absl::StatusOr<int64_t> ParseWithUnit(std::string_view text, const std::vector<U
 Setter Path(std::string Config::*field) {
   return [field](Config& config, const std::string& text) {
     if (!text.starts_with('/')) return Expected("an absolute path", text);
+    if (text.size() > kLongestSocketPath) {
+      return Expected(absl::StrCat("a path of at most ", kLongestSocketPath, " bytes"), text);
+    }
     config.*field = text;
     return absl::OkStatus();
   };
@@ -61,18 +67,22 @@ Setter Text(std::string Config::*field) {
 Setter FileMode(std::string Config::*field) {
   return [field](Config& config, const std::string& text) {
     const bool octal = std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '7'; });
-    if (!octal || text.size() < 3 || text.size() > 4)
+    if (!octal || text.size() < 3 || text.size() > 4 || (text.size() == 4 && text[0] != '0'))
       return Expected("an octal file mode such as 0660", text);
     config.*field = text;
     return absl::OkStatus();
   };
 }
 
+// One address and port; an address with colons stands in brackets.
 bool IsHostPort(std::string_view text) {
   const size_t colon = text.rfind(':');
+  if (colon == std::string_view::npos) return false;
+  const std::string_view host = text.substr(0, colon);
+  const bool bracketed = host.size() > 2 && host.front() == '[' && host.back() == ']';
+  if (host.find_first_of(bracketed ? ",+ " : ":,+ ") != std::string_view::npos) return false;
   int port = 0;
-  return colon != std::string_view::npos && absl::SimpleAtoi(View(text.substr(colon + 1)), &port) &&
-         port >= 0 && port <= 65535;
+  return absl::SimpleAtoi(View(text.substr(colon + 1)), &port) && port >= 0 && port <= 65535;
 }
 
 Setter Listen(std::string Config::*field) {
@@ -179,9 +189,17 @@ absl::Status AddBackend(Config& config, state::Mode mode, std::string_view id, s
     return Expected("an id of lower-case letters, digits, '-' and '.', at most 63 characters", id);
   }
   if (!socket.starts_with('/')) return Expected("the absolute path of a back-end's socket", socket);
+  if (socket.size() > kLongestSocketPath) {
+    return Expected(absl::StrCat("a socket path of at most ", kLongestSocketPath, " bytes"),
+                    absl::StrCat(View(socket), "' of ", socket.size(), " bytes: '"));
+  }
   for (const state::BackendSpec& other : config.backends) {
     if (other.id == id)
       return absl::InvalidArgumentError(absl::StrCat("back-end '", View(id), "' is named twice"));
+    if (other.backend_socket == socket) {
+      return absl::InvalidArgumentError(absl::StrCat("back-ends '", other.id, "' and '", View(id),
+                                                     "' are the same socket: ", View(socket)));
+    }
   }
   state::BackendSpec spec;
   spec.id = id;
@@ -202,6 +220,11 @@ absl::Status Validate(const Config& config) {
     return absl::InvalidArgumentError(absl::StrCat("reconnect.min (", config.reconnect_min_ms,
                                                    " ms) is longer than reconnect.max (",
                                                    config.reconnect_max_ms, " ms)"));
+  }
+  for (const std::string& path : {config.ApiSocketPath(), config.AdminSocketPath()}) {
+    if (path.size() <= kLongestSocketPath) continue;
+    return absl::InvalidArgumentError(absl::StrCat("run_dir: the socket path ", path, " has ", path.size(),
+                                                   " bytes, expected at most ", kLongestSocketPath));
   }
   if (config.ApiSocketPath() == config.AdminSocketPath()) {
     return absl::InvalidArgumentError(

@@ -52,6 +52,8 @@ int main(int argc, char** argv) {
   }
   StartLog(config.log_level);
   signal(SIGPIPE, SIG_IGN);
+  // The habit of asking for a reload must not end what stands beside a VM.
+  signal(SIGHUP, SIG_IGN);
   const sigset_t end_signals = BlockEndSignals();
   RaiseDescriptorLimit();
 

@@ -119,6 +119,7 @@ absl::Status ShmemdApp::StartServing() {
     if (!http.ok()) return http.status();
     http_ = *std::move(http);
   }
+  state_log_ = std::make_unique<StateLog>(hub_);
   // Last, so that a start that fails has disturbed no back-end.
   for (const state::BackendSpec& backend : config_.backends) loop_->Attach(backend);
   loop_->Start();
@@ -132,6 +133,7 @@ ShmemdApp::~ShmemdApp() {
   http_.reset();
   if (loop_ != nullptr) loop_->Stop();
   hub_.Stop();
+  state_log_.reset();
 }
 
 std::string ShmemdApp::Summary() const {

@@ -12,6 +12,7 @@
 
 #include "server/api/api_server.h"
 #include "server/app/config.h"
+#include "server/app/state_log.h"
 #include "server/feed/control.h"
 #include "server/feed/hub.h"
 #include "server/feed/update_queue.h"
@@ -46,6 +47,7 @@ class ShmemdApp {
   std::unique_ptr<frontend::FrontendLoop> loop_;
   std::unique_ptr<api::ApiServer> api_;
   std::unique_ptr<metrics::HttpEndpoint> http_;
+  std::unique_ptr<StateLog> state_log_;
   std::atomic<bool> ready_{false};
 };
 

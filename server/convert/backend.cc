@@ -135,10 +135,13 @@ void AddFeatureNames(uint64_t mask, google::protobuf::RepeatedPtrField<std::stri
 }
 
 // Our own front-end sees all there is; a probe left, so nothing that happens later is seen.
-void FillObservation(state::Mode mode, v1::Backend& out) {
-  out.set_observed(mode != state::Mode::kProbe);
+void FillObservation(state::Mode mode, state::BackendState state, v1::Backend& out) {
+  const bool follows = mode != state::Mode::kProbe && state == state::BackendState::kActive;
+  out.set_observed(follows);
   if (mode == state::Mode::kProbe) {
     out.set_unobserved_reason("mode probe asks once and leaves: mappings are not followed");
+  } else if (!follows) {
+    out.set_unobserved_reason(absl::StrCat("nothing to follow while ", state::BackendStateName(state)));
   }
   out.set_device_state(mode == state::Mode::kFrontend ? v1::Backend::STOPPED : v1::Backend::UNKNOWN);
 }
@@ -230,7 +233,7 @@ v1::Backend ToProto(const BackendRecord& record) {
   out.set_origin(EnumToProto(record.spec.origin));
   out.set_mode(EnumToProto(record.spec.mode));
   out.set_backend_socket(record.spec.backend_socket);
-  FillObservation(record.spec.mode, out);
+  FillObservation(record.spec.mode, record.status.state, out);
   FillStatus(record.status, out);
   *out.mutable_totals() = ToProto(record.totals);
   for (const state::Finding& finding : record.findings)

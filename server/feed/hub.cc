@@ -52,7 +52,7 @@ void Hub::Turn() {
   for (const auto& source : sources_) {
     // Answers are gathered before the events are applied: the mover published its events before it answered.
     source->control.CollectAnswers();
-    while (ApplyBatch(*source)) {
+    for (int batch = 0; batch < kBatchesPerTurn && ApplyBatch(*source); ++batch) {
     }
     bool whole = false;
     {

@@ -46,6 +46,8 @@ class Hub {
  private:
   // Updates applied at most before readers get their turn.
   static constexpr int kBatch = 1024;
+  // More than a queue holds: a turn applies all that was there when it began, and ends also under a flood.
+  static constexpr int kBatchesPerTurn = 64;
 
   struct Source {
     Source(UpdateQueue& q, Control& c, uint64_t page_size) : queue(q), control(c), replica(page_size) {}

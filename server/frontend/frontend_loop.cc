@@ -70,8 +70,9 @@ void FrontendLoop::Run() {
   while (!stopping_.load(std::memory_order_acquire)) {
     int64_t wait_ns = kMostWaitNs;
     if (publisher_.resync_pending()) wait_ns = hub_has_room ? 0 : kResyncWaitNs;
-    const size_t ran = loop_->Turn(wait_ns);
-    if (ran == 0 && publisher_.resync_pending()) hub_has_room = publisher_.ResyncStep();
+    loop_->Turn(wait_ns);
+    // In every turn, also when messages are ready: a back-end that always has one must not hide the others.
+    if (publisher_.resync_pending()) hub_has_room = publisher_.ResyncStep();
   }
   Close();
 }

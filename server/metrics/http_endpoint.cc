@@ -65,6 +65,11 @@ HttpEndpoint::~HttpEndpoint() {
 absl::StatusOr<std::unique_ptr<HttpEndpoint>> HttpEndpoint::Start(Options options, const feed::Hub& hub) {
   auto endpoint = std::unique_ptr<HttpEndpoint>(new HttpEndpoint(std::move(options), hub));
   const std::string address = CivetAddress(endpoint->options_.listen);
+  if (address.starts_with('[') && mg_check_feature(MG_FEATURES_IPV6) == 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("metrics.listen ", endpoint->options_.listen,
+                     ": the HTTP library is built without IPv6, expected an IPv4 address or [::]"));
+  }
   // Somebody who connects and stays silent holds a thread for the request timeout: probes must not wait long
   // behind several of them.
   const char* settings[] = {"listening_ports",

@@ -87,7 +87,8 @@ TEST_F(ProgramTest, MistakesInTheFile) {
 
 TEST_F(ProgramTest, SocketsThatCannotBe) {
   const std::string too_long = Path(std::string(120, 'x')) + ".sock";
-  ExpectRefused({"--api-socket", too_long}, 1, too_long);
+  ExpectRefused({"--api-socket", too_long}, 2, too_long);
+  ExpectRefused({"--frontend", "gpu0=" + too_long}, 2, too_long);
   const std::string file = Write("api.sock", "precious");
   ExpectRefused({"--api-socket", file}, 1, "listen on " + file + ": expected nothing or a socket there");
   EXPECT_EQ(FileText(file), "precious");

@@ -24,7 +24,7 @@ TEST(CellGrid, CellIsAPowerOfTwoAndRowsAreFull) {
 }
 
 TEST(CellGrid, CellIsAPageWhileThatFits) {
-  EXPECT_EQ(MakeCellGrid(Layout(128 * 4096, "FREE 524288"), 66).cell_bytes, 4096U);
+  EXPECT_EQ(MakeCellGrid(Layout(524288, "FREE 524288"), 66).cell_bytes, 4096U);
 }
 
 TEST(CellGrid, OnePageStillFillsARow) {

@@ -1,5 +1,6 @@
 #include "tests/client/run_program.h"
 
+#include <absl/strings/str_cat.h>
 #include <fcntl.h>
 #include <grp.h>
 #include <gtest/gtest.h>
@@ -43,9 +44,10 @@ Exec Prepare(const std::string& name, const std::vector<std::string>& arguments,
   Exec exec{.path = std::string(SHMEMD_BIN_DIR) + "/" + name, .arguments = {name}, .environment = {}};
   exec.arguments.insert(exec.arguments.end(), arguments.begin(), arguments.end());
   for (const char* kept : {"PATH", "ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS"}) {
-    if (const char* value = std::getenv(kept)) exec.environment.push_back(std::string(kept) + "=" + value);
+    if (const char* value = std::getenv(kept)) exec.environment.push_back(absl::StrCat(kept, "=", value));
   }
-  for (const auto& [key, value] : options.environment) exec.environment.push_back(key + "=" + value);
+  for (const auto& [key, value] : options.environment)
+    exec.environment.push_back(absl::StrCat(key, "=", value));
   return exec;
 }
 
@@ -61,7 +63,7 @@ Exec Prepare(const std::string& name, const std::vector<std::string>& arguments,
 }
 
 // Reads until all ends are closed; a terminal whose other end is closed says EIO. False: the deadline passed.
-bool ReadAll(std::vector<Stream*> streams, Clock::time_point deadline) {
+bool ReadAll(const std::vector<Stream*>& streams, Clock::time_point deadline) {
   while (true) {
     std::vector<pollfd> entries;
     for (const Stream* stream : streams) {

@@ -23,7 +23,6 @@ namespace {
 
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
-using ::testing::Not;
 
 // shmem-demo-backend as a process of its own; it prints a line when it listens.
 class DemoBackend {

@@ -19,7 +19,7 @@ TEST(Units, BytesAlwaysHaveAUnit) {
 TEST(Units, RoundingGoesOnToTheNextUnit) {
   EXPECT_EQ(FormatBytes(1048575), "1.0 MiB");
   EXPECT_EQ(FormatBytes(10 * 1024 - 1), "10 KiB");
-  EXPECT_EQ(FormatBytes(1023 * 1024), "1023 KiB");
+  EXPECT_EQ(FormatBytes(1047552), "1023 KiB");
 }
 
 TEST(Units, PlainBytes) {

@@ -79,8 +79,13 @@ TEST(BackendTest, TheDetailNamesTheMessage) {
   EXPECT_THAT(ToProto(record).state_detail(), HasSubstr("7777"));
 }
 
-TEST(BackendTest, AProbedBackendIsNotObserved) {
+TEST(BackendTest, OnlyAnActiveBackendIsObserved) {
   BackendRecord record = Record();
+  record.status.state = state::BackendState::kDisconnected;
+  EXPECT_TRUE(ToProto(record).has_observed());
+  EXPECT_FALSE(ToProto(record).observed());
+  EXPECT_THAT(ToProto(record).unobserved_reason(), HasSubstr("DISCONNECTED"));
+  record.status.state = state::BackendState::kActive;
   EXPECT_TRUE(ToProto(record).observed());
   record.spec.mode = state::Mode::kProbe;
   EXPECT_FALSE(ToProto(record).observed());

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import rules
 
-INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]')
+INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
 TYPE = re.compile(r"^\s*(?:class|struct)\s+(?:\[\[[^\]]*\]\]\s*)?(\w+" + rules.FORBIDDEN_SUFFIX + r")\b")
 FOREIGN = [(re.compile(pattern), folders) for pattern, folders in rules.FOREIGN.items()]
 
@@ -35,7 +35,7 @@ def allowed(folder, included):
     return any(included == target or included.startswith(target + "/") for target in rules.ALLOWED[folder])
 
 
-def include_violation(name, included):
+def include_violation(name, included, quoted):
     folder = folder_of(name)
     if folder is None:
         if name.startswith(("server/", "client/")):
@@ -44,6 +44,8 @@ def include_violation(name, included):
     ours = included.startswith(("server/", "client/", "tests/", "proto/")) or included.endswith(".pb.h")
     if ours:
         return None if allowed(folder, included) else f"{folder} must not include {included}"
+    if quoted and name.startswith(("server/", "client/")):
+        return f"includes start at the root: {included}"
     for pattern, folders in FOREIGN:
         if pattern.match(included) and folder not in folders:
             return f"{folder} must not include {included}"
@@ -56,7 +58,7 @@ def check_file(root, name):
         yield f"{name}: {len(lines)} lines, at most {rules.MAX_LINES}"
     for number, line in enumerate(lines, 1):
         include = INCLUDE.match(line)
-        violation = include_violation(name, include[1]) if include else None
+        violation = include_violation(name, include[2], include[1] == '"') if include else None
         if violation:
             yield f"{name}:{number}: {violation}"
         forbidden = TYPE.match(line)

@@ -24,7 +24,9 @@ def violations_of(files):
 
 
 def including(*names):
-    return "".join(f'#include "{name}"\n' for name in names)
+    # Foreign libraries come in angle brackets.
+    foreign = ("grpcpp/", "google/", "prometheus/", "absl/", "civetweb")
+    return "".join(f"#include <{name}>\n" if name.startswith(foreign) else f'#include "{name}"\n' for name in names)
 
 
 class TreeTest(unittest.TestCase):
@@ -49,8 +51,12 @@ class TreeTest(unittest.TestCase):
 
     def test_one_header_is_a_narrow_door(self):
         self.clean("server/convert/region.cc", "server/vhost/names.h", "vhost/shmem/v1/region.pb.h")
-        self.caught("server/convert/region.cc", "server/vhost/protocol.h")
+        self.caught("server/convert/region.cc", "server/vhost/codec.h")
         self.caught("server/metrics/collector.cc", "vhost/shmem/v1/region.pb.h")
+
+    def test_no_way_around_by_a_relative_path(self):
+        self.caught("server/state/region.cc", "../vhost/codec.h")
+        self.caught("client/table.cc", "table.h")
 
     def test_foreign_libraries_stay_in_their_folders(self):
         self.caught("server/convert/region.cc", "grpcpp/grpcpp.h")
