@@ -10,7 +10,7 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <regex>
+#include <sstream>
 #include <string>
 #include <thread>
 #include <vector>
@@ -73,11 +73,15 @@ class ShmemdView {
   }
   // The values of one metric of one back-end, by shmid; -1 for a metric without.
   std::map<int, int64_t> Scraped(const std::string& metric, const std::string& id) const {
-    const std::string text = metrics::HttpGet(metrics_address_, "/metrics").body;
-    const std::regex line("\n" + metric + "\\{backend=\"" + id + "\"(,shmid=\"([0-9]+)\")?\\} ([0-9]+)");
+    std::istringstream text(metrics::HttpGet(metrics_address_, "/metrics").body);
+    const std::string start = metric + "{backend=\"" + id + "\"";
+    const std::string with_shmid = ",shmid=\"";
     std::map<int, int64_t> values;
-    for (std::sregex_iterator it(text.begin(), text.end(), line), end; it != end; ++it) {
-      values[(*it)[2].matched ? std::stoi((*it)[2]) : -1] = std::stoll((*it)[3]);
+    for (std::string line; std::getline(text, line);) {
+      if (!line.starts_with(start)) continue;
+      const std::string rest = line.substr(start.size());
+      const int shmid = rest.starts_with(with_shmid) ? std::stoi(rest.substr(with_shmid.size())) : -1;
+      values[shmid] = static_cast<int64_t>(std::stod(rest.substr(rest.rfind(' '))));
     }
     return values;
   }
