@@ -76,7 +76,7 @@ bool Publisher::BeginResync() {
   // With less room the live events would soon overflow it again.
   if (queue_.room() < queue_.capacity() / 2) return false;
   if (!queue_.TryPush(SnapshotBegin{})) return false;
-  resync_.emplace();
+  resync_ = Resync{};
   resync_->done = 0;
   return true;
 }
