@@ -66,7 +66,7 @@ class ShmemdView {
     std::map<int, int64_t> bytes;
     for (const v1::Mapping& mapping : response.mappings()) {
       if (mapping.state() == v1::Mapping::STALE) continue;
-      const std::string name = mapping.name();
+      const std::string& name = mapping.name();
       bytes[std::stoi(name.substr(name.find("/regions/") + 9))] += mapping.length_bytes();
     }
     return bytes;

@@ -20,7 +20,6 @@ using testing::IsEmpty;
 using testing::Key;
 using testing::Not;
 using testing::Pair;
-using testing::StartsWith;
 
 // A session with regions 0 (64 pages) and 2 (16 pages), up to ACTIVE.
 std::vector<state::EventBody> SessionOfTwoRegions() {
