@@ -4,9 +4,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <regex>
 #include <set>
 #include <string>
+#include <string_view>
 
 #include "tests/metrics/reference_file.h"
 
@@ -19,16 +19,26 @@ std::string TypeWord(MetricType type) {
   return type == MetricType::Counter ? "counter" : type == MetricType::Gauge ? "gauge" : "histogram";
 }
 
+// Lower-case letters, digits and single underscores between them. No std::regex here nor elsewhere: GCC 12
+// warns inside of it under the sanitizers.
+bool IsName(std::string_view text) {
+  return !text.empty() && text.front() >= 'a' && text.front() <= 'z' && text.back() != '_' &&
+         text.find("__") == std::string_view::npos &&
+         text.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_") == std::string_view::npos;
+}
+
+bool HasKnownPrefix(std::string_view name) {
+  return name.starts_with("vhost_shmem_") || name.starts_with("vhost_relay_") ||
+         name.starts_with("shmemd_") || name.starts_with("process_");
+}
+
 TEST(MetricTable, NamesAreValidAndUnique) {
-  const std::regex name("(vhost_shmem|vhost_relay|shmemd|process)_[a-z0-9_]*[a-z0-9]");
-  const std::regex label("[a-z][a-z0-9_]*");
   std::set<std::string> names;
   for (const MetricRow& row : MetricTable()) {
-    EXPECT_TRUE(std::regex_match(row.name, name)) << row.name;
+    EXPECT_TRUE(IsName(row.name) && HasKnownPrefix(row.name)) << row.name;
     EXPECT_TRUE(names.insert(row.name).second) << row.name << " is there twice";
-    for (const char* word : row.labels) {
-      if (word == nullptr) continue;
-      EXPECT_TRUE(std::regex_match(word, label)) << row.name << ": " << word;
+    for (const char* label : row.labels) {
+      EXPECT_TRUE(label == nullptr || IsName(label)) << row.name << ": " << label;
     }
   }
 }
