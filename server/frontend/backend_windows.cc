@@ -31,7 +31,7 @@ BackendWindows::Result BackendWindows::Map(const state::MapRequest& request, uin
   if (window == nullptr) return {RequestFailure::kNoResources, ENOMEM};
   const bool writable = (request.flags & state::kMapFlagReadWrite) != 0;
   const int error_number =
-      window->window.Map(fd, request.fd_offset, request.shm_offset, request.len, writable);
+      window->window.Map(fd, request.fd, request.fd_offset, request.shm_offset, request.len, writable);
   if (error_number != 0) return {RequestFailure::kNoResources, error_number};
   ++window->mapping_count;
   ++mapping_count_;
