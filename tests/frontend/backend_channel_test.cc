@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -70,13 +71,16 @@ Bytes Ack(uint32_t id, int error_number) {
 
 class BackendChannelTest : public testing::Test, protected BackendChannel::Observer {
  protected:
-  explicit BackendChannelTest(bool reply_ack = true)
+  explicit BackendChannelTest(bool reply_ack = true, bool closing = true)
       : loop_(net::EventLoop::Create().value()),
         queue_(1 << 16),
         publisher_(queue_, 1, kPage),
         backend_(publisher_.Attach({.id = "gpu0", .backend_socket = "/x"})),
         budget_(ReadMappingBudget(limits_)),
         windows_(limits_, budget_, kPage) {
+    if (closing) {
+      EXPECT_TRUE(closer_.Start().ok());
+    }
     publisher_.Publish(backend_, state::Connected{});
     publisher_.Publish(backend_, state::RegionReported{.size_bytes = kMiB, .shmid = 2});
     auto pair = net::ChannelPair().value();
@@ -132,6 +136,12 @@ class BackendChannelTest : public testing::Test, protected BackendChannel::Obser
 class WithoutReplyAck : public BackendChannelTest {
  protected:
   WithoutReplyAck() : BackendChannelTest(false) {}
+};
+
+// As if the first close of all hung.
+class WithoutClosing : public BackendChannelTest {
+ protected:
+  WithoutClosing() : BackendChannelTest(true, false) {}
 };
 
 TEST_F(BackendChannelTest, GoldenMapAndUnmap) {
@@ -386,6 +396,26 @@ TEST(MappingWindow, FilesThatMayWaitAreCheckedAndNotMapped) {
   unlink(path.c_str());
 }
 
+TEST_F(WithoutClosing, WhoseDescriptorsWaitToBeClosedIsNotAskedForMore) {
+  std::array<int, 2> ends{};
+  ASSERT_EQ(pipe2(ends.data(), O_CLOEXEC), 0);
+  const UniqueFd read_end(ends[0]);
+  const UniqueFd write_end(ends[1]);
+  const size_t before = OpenFdCount();
+  for (int i = 0; i < 4; ++i) Send(Map(0, kPage), std::vector<int>(100, read_end.get()));
+  Turn();
+  EXPECT_EQ(ReadAll(), Ack(9, EINVAL)) << "the others wait in the socket";
+  EXPECT_EQ(OpenFdCount(), before + 100);
+  ASSERT_TRUE(closer_.Start().ok());
+  Bytes answers;
+  for (int round = 0; answers.size() < 3 * Ack(9, 0).size() && round < 1000; ++round) {
+    loop_->Turn(100'000'000);
+    const Bytes more = ReadAll();
+    answers.insert(answers.end(), more.begin(), more.end());
+  }
+  EXPECT_EQ(answers.size(), 3 * Ack(9, 0).size());
+}
+
 TEST(MappingWindow, SizesThatCannotBeAreErrors) {
   EXPECT_FALSE(MappingWindow::Reserve(0, kPage).ok());
   EXPECT_FALSE(MappingWindow::Reserve(~uint64_t{0}, kPage).ok());
@@ -415,6 +445,12 @@ TEST(BackendWindows, AddressSpaceIsBoundedForABackendAndForAll) {
   EXPECT_EQ(map(second, 0, kMiB), state::RequestFailure::kNone);
   EXPECT_EQ(map(second, 1, kMiB), state::RequestFailure::kNoResources) << "everybody's share is used up";
   EXPECT_EQ(map(second, 2, 2 * kMiB), state::RequestFailure::kWindowTooLarge);
+  Limits unlimited;
+  unlimited.max_window_bytes = ~uint64_t{0};
+  MappingBudget all = ReadMappingBudget(unlimited);
+  EXPECT_EQ(all.max_window_bytes, ~uint64_t{0});
+  BackendWindows any(unlimited, all, kPage);
+  EXPECT_EQ(map(any, 0, kMiB), state::RequestFailure::kNone) << "no limit is not a limit of nothing";
   first.Clear();
   EXPECT_EQ(map(second, 1, kMiB), state::RequestFailure::kNone);
   EXPECT_EQ(budget.mappings, 2u);
