@@ -275,5 +275,17 @@ TEST(ProbeReportTest, PassesIfNothingFailedAndItCameToItsEnd) {
   EXPECT_FALSE(report.passed());
 }
 
+TEST(FindingWordsTest, AMalformedAnswerSaysWhichOfItIsWrong) {
+  const auto summary = [](EvidenceKey key, uint64_t expected, uint64_t got) {
+    return SummaryOf(FindingCode::kConfigReplyMalformed, kWholeBackend,
+                     {{{key, got}, {EvidenceKey::kExpected, expected}}});
+  };
+  EXPECT_THAT(summary(EvidenceKey::kFlags, 5, 1), HasSubstr("expected flags 0x5, got 0x1"));
+  EXPECT_THAT(summary(EvidenceKey::kFdCount, 0, 2), HasSubstr("expected 0 file descriptors, got 2"));
+  EXPECT_THAT(summary(EvidenceKey::kMessageId, 44, 43), HasSubstr("expected message 44, got 43"));
+  EXPECT_THAT(summary(EvidenceKey::kReplyPayloadBytes, 2056, 4),
+              HasSubstr("expected 8 to 2056 bytes of payload in steps of 8, got 4"));
+}
+
 }  // namespace
 }  // namespace shmemd::state
