@@ -5,9 +5,10 @@
 // file, or one whose file is cut short later, costs nothing as long as nobody reads it. Not in core dumps.
 //
 // Only a memfd of plain pages is really mapped. Of every other file it is checked that it could be, and that
-// is all: nobody reads the bytes, and mmap would not be harmless. The kernel rounds a mapping of huge pages up
-// to their size, with MAP_FIXED over whatever lies behind the window; and it writes the pages of a file back
-// when a mapping goes, which waits for the daemon behind a FUSE file, and with us would wait all back-ends.
+// is all: nobody reads the bytes, and mmap would not be harmless. The kernel rounds a mapping of huge pages
+// up to their size, with MAP_FIXED over whatever lies behind the window; and it writes the pages of a file
+// back when a mapping goes, which waits for the daemon behind a FUSE file, and with us would wait all
+// back-ends.
 #pragma once
 
 #include <absl/status/statusor.h>
