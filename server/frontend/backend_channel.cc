@@ -45,11 +45,16 @@ int AnswerErrno(RequestFailure failure) {
   }
 }
 
+bool WantsAnswer(const vhost::Header& header, bool reply_ack) {
+  const vhost::MessageInfo* info = vhost::FindMessage(vhost::Channel::kBackend, header.request);
+  const bool always = info != nullptr && info->reply_kind == vhost::ReplyKind::kAlwaysAck;
+  return !header.is_reply() && (always || (reply_ack && header.needs_reply()));
+}
+
 BackendChannel::BackendChannel(net::EventLoop& loop, net::FdCloser& closer, base::UniqueFd socket,
                                feed::Publisher& publisher, state::BackendHandle backend,
                                BackendWindows& windows, Observer& observer)
     : loop_(loop),
-      closer_(closer),
       channel_(std::move(socket), vhost::kMaxPayloadBytes, closer),
       publisher_(publisher),
       backend_(backend),
@@ -78,9 +83,10 @@ void BackendChannel::OnSocketReady() {
     if (ended_ || !FlushOutput()) return;
     MessageChannel::Received received = channel_.Receive();
     if (received.status == MessageChannel::Status::kWouldBlock) return;
+    if (received.status == MessageChannel::Status::kBusy) return RetryAfter(kRetryNs);
     if (received.status == MessageChannel::Status::kEnded) return End(received.cause);
     OnMessage(received);
-    closer_.Close(received.fds);
+    channel_.CloseFds(received.fds);
   }
   RetryAfter(0);
 }
@@ -90,7 +96,8 @@ bool BackendChannel::FlushOutput() {
   const net::IoResult io = channel_.Flush();
   if (io.status == net::IoStatus::kDone) return true;
   if (io.status == net::IoStatus::kWouldBlock) {
-    RetryAfter(kRetryNs);
+    // A full socket tells when it has room; a kernel that is short of something else does not.
+    if (io.error_number != EAGAIN) RetryAfter(kRetryNs);
   } else {
     End({.reason = io.status == net::IoStatus::kClosed ? state::StateReason::kClosedByBackend
                                                        : state::StateReason::kSystemError,
@@ -191,9 +198,7 @@ void BackendChannel::OnUnknown(const MessageChannel::Received& received) {
 }
 
 void BackendChannel::Answer(const vhost::Header& header, uint64_t value) {
-  const vhost::MessageInfo* info = vhost::FindMessage(vhost::Channel::kBackend, header.request);
-  const bool always = info != nullptr && info->reply_kind == vhost::ReplyKind::kAlwaysAck;
-  if (!always && !(reply_ack_ && header.needs_reply())) return;
+  if (!WantsAnswer(header, reply_ack_)) return;
   channel_.Send(vhost::EncodeAck(static_cast<BackendRequest>(header.request), value));
 }
 

@@ -20,6 +20,9 @@ namespace shmemd::frontend {
 // lack of resources, EINVAL for all else. Where mmap itself failed, its errno is answered.
 int AnswerErrno(state::RequestFailure failure);
 
+// Whether the back-end waits for an answer. `reply_ack`: REPLY_ACK is agreed on.
+bool WantsAnswer(const vhost::Header& header, bool reply_ack);
+
 class BackendChannel {
  public:
   class Observer {
@@ -58,7 +61,6 @@ class BackendChannel {
   void End(const state::Cause& cause);
 
   net::EventLoop& loop_;
-  net::FdCloser& closer_;
   MessageChannel channel_;
   feed::Publisher& publisher_;
   const state::BackendHandle backend_;

@@ -3,17 +3,27 @@
 #include <algorithm>
 #include <cerrno>
 #include <fstream>
+#include <limits>
 #include <utility>
 
 namespace shmemd::frontend {
 
 using state::RequestFailure;
 
+namespace {
+
+uint64_t SaturatingProduct(uint64_t left, uint64_t right) {
+  uint64_t product = 0;
+  return __builtin_mul_overflow(left, right, &product) ? std::numeric_limits<uint64_t>::max() : product;
+}
+
+}  // namespace
+
 MappingBudget ReadMappingBudget(const Limits& limits) {
   uint64_t max_map_count = 65'530;  // the kernel's default
   std::ifstream("/proc/sys/vm/max_map_count") >> max_map_count;
   return {.max_mappings = max_map_count / 4,
-          .max_window_bytes = limits.max_window_bytes * limits.max_total_windows};
+          .max_window_bytes = SaturatingProduct(limits.max_window_bytes, limits.max_total_windows)};
 }
 
 BackendWindows::BackendWindows(const Limits& limits, MappingBudget& budget, uint64_t page_size)
@@ -31,7 +41,7 @@ BackendWindows::Result BackendWindows::Map(const state::MapRequest& request, uin
   if (window == nullptr) return {RequestFailure::kNoResources, ENOMEM};
   const bool writable = (request.flags & state::kMapFlagReadWrite) != 0;
   const int error_number =
-      window->window.Map(fd, request.fd_offset, request.shm_offset, request.len, writable);
+      window->window.Map(fd, request.fd, request.fd_offset, request.shm_offset, request.len, writable);
   if (error_number != 0) return {RequestFailure::kNoResources, error_number};
   ++window->mapping_count;
   ++mapping_count_;
@@ -57,8 +67,8 @@ BackendWindows::Window* BackendWindows::Find(uint8_t shmid, uint64_t region_size
     if (fits || it->second.mapping_count > 0) return &it->second;
     Drop(shmid);
   }
-  const uint64_t most = std::min(limits_.max_window_bytes * limits_.max_backend_windows - window_bytes_,
-                                 budget_.max_window_bytes - budget_.window_bytes);
+  const uint64_t share = SaturatingProduct(limits_.max_window_bytes, limits_.max_backend_windows);
+  const uint64_t most = std::min(share - window_bytes_, budget_.max_window_bytes - budget_.window_bytes);
   if (region_size_bytes > most) return nullptr;
   absl::StatusOr<MappingWindow> window = MappingWindow::Reserve(region_size_bytes, page_size_);
   if (!window.ok() || window->size_bytes() > most) return nullptr;

@@ -68,25 +68,32 @@ void Connection::OnSocketReady() {
     Flush();
     if (!ReadOne()) return;
   }
-  if (channel_ && !retry_timer_) {
-    retry_timer_ = loop_.After(0, [this] {
-      retry_timer_.reset();
-      OnSocketReady();
-    });
-  }
+  if (channel_) RetryAfter(0);
+}
+
+void Connection::RetryAfter(int64_t delay_ns) {
+  if (retry_timer_) return;
+  retry_timer_ = loop_.After(delay_ns, [this] {
+    retry_timer_.reset();
+    OnSocketReady();
+  });
 }
 
 // False: nothing more for now, or ever.
 bool Connection::ReadOne() {
   MessageChannel::Received received = channel_->Receive();
   if (received.status == MessageChannel::Status::kWouldBlock) return false;
+  if (received.status == MessageChannel::Status::kBusy) {
+    RetryAfter(kRetryNs);
+    return false;
+  }
   if (received.status == MessageChannel::Status::kEnded) {
     if (received.cause.message_id == 0) received.cause.message_id = awaited_id_;
     End(received.cause);
     return false;
   }
   const size_t fd_count = received.fds.size();
-  closer_.Close(received.fds);
+  channel_->CloseFds(received.fds);
   OnMessage(received.message, fd_count);
   return channel_.has_value();
 }
@@ -173,12 +180,7 @@ bool Connection::Ask() {
   if (!channel_ || !ready_ || asking()) return false;
   channel_->Send(vhost::EncodeShmemConfigRequest());
   Await(Id(vhost::FrontendRequest::kGetShmemConfig));
-  if (!retry_timer_) {
-    retry_timer_ = loop_.After(0, [this] {  // a failed send is told by what reading says
-      retry_timer_.reset();
-      OnSocketReady();
-    });
-  }
+  RetryAfter(0);  // a failed send is told by what reading says
   return true;
 }
 
@@ -193,12 +195,7 @@ void Connection::OnRepeatedAnswer(const vhost::MessageView& message, size_t fd_c
 void Connection::Flush() {
   if (!channel_->has_output()) return;
   const net::IoResult io = channel_->Flush();
-  if (io.status == net::IoStatus::kWouldBlock && !retry_timer_) {
-    retry_timer_ = loop_.After(kRetryNs, [this] {
-      retry_timer_.reset();
-      OnSocketReady();
-    });
-  }
+  if (io.status == net::IoStatus::kWouldBlock) RetryAfter(kRetryNs);
 }
 
 void Connection::Await(uint32_t message_id) {
@@ -231,6 +228,8 @@ void Connection::End(const Cause& cause) {
   Close();
   retry_timer_ = loop_.After(0, [this, cause, duration_ns] {
     retry_timer_.reset();
+    const state::Features& features = handshake_.outcome().features;
+    if (features.known && !std::exchange(features_told_, true)) observer_.OnFeatures(features);
     observer_.OnEnded(cause, duration_ns);
   });
 }

@@ -64,6 +64,7 @@ class Connection {
   void OnRepeatedAnswer(const vhost::MessageView& message, size_t fd_count);
   void Finish();
   void Flush();
+  void RetryAfter(int64_t delay_ns);
   void Await(uint32_t message_id);
   void Awaited();
   void End(const state::Cause& cause);

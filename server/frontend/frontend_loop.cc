@@ -27,6 +27,7 @@ absl::StatusOr<std::unique_ptr<FrontendLoop>> FrontendLoop::Create(feed::UpdateQ
   absl::StatusOr<std::unique_ptr<net::EventLoop>> loop = net::EventLoop::Create();
   if (!loop.ok()) return loop.status();
   std::unique_ptr<FrontendLoop> frontend(new FrontendLoop(*std::move(loop), queue, control, config, source));
+  if (absl::Status started = frontend->closer_.Start(); !started.ok()) return started;
   FrontendLoop* self = frontend.get();
   absl::StatusOr<net::EventLoop::WatchId> watch =
       self->loop_->Watch(control.event_fd(), [self] { self->TakeCommands(); });

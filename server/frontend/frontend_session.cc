@@ -34,6 +34,22 @@ bool IsAnswerToConfig(const Cause& cause) {
   return !cause.on_backend_channel && cause.message_id == Id(vhost::FrontendRequest::kGetShmemConfig);
 }
 
+// What was got, by the name of what it is.
+EvidenceKey AspectKey(state::WireAspect aspect) {
+  switch (aspect) {
+    case state::WireAspect::kRequestId:
+      return EvidenceKey::kMessageId;
+    case state::WireAspect::kFlags:
+      return EvidenceKey::kFlags;
+    case state::WireAspect::kFdCount:
+      return EvidenceKey::kFdCount;
+    case state::WireAspect::kPayloadBytes:
+      return EvidenceKey::kReplyPayloadBytes;
+    default:
+      return EvidenceKey::kGot;
+  }
+}
+
 feed::CommandFailure FailureOf(const Cause& cause) {
   switch (cause.reason) {
     case StateReason::kConfigReplyMalformed:
@@ -79,8 +95,11 @@ void FrontendSession::OnConnected(const net::PeerCredentials& peer) {
   probed_once_ = true;
   ready_ = false;
   if (previous_) previous_->same_connection = false;
+  // Why the last connection failed stays shown until this one is better.
+  const state::BackendStatus& status = context_.publisher.Find(backend_)->status();
+  const Cause last = status.state == BackendState::kFailed ? status.cause : Cause{};
   Publish(state::Connected{ToModel(peer)});
-  Publish(state::StateChanged{BackendState::kNegotiating, {}});
+  Publish(state::StateChanged{BackendState::kNegotiating, last});
 }
 
 void FrontendSession::OnFeatures(const state::Features& features) {
@@ -97,6 +116,9 @@ void FrontendSession::OnFeatures(const state::Features& features) {
   if (features.shmem_bit != shmem) return;
   if (!Has(features.offered_protocol, ProtocolFeature::kReplyAck)) {
     Publish(state::FindingRaised{FindingCode::kNoReplyAck, state::kWholeBackend, {{offered}}});
+  }
+  if (!Has(features.offered_protocol, ProtocolFeature::kBackendReq)) {
+    Publish(state::FindingRaised{FindingCode::kMissingBackendReq, state::kWholeBackend, {{offered}}});
   }
   if (!Has(features.offered_protocol, ProtocolFeature::kBackendSendFd)) {
     Publish(state::FindingRaised{FindingCode::kMissingBackendSendFd, state::kWholeBackend, {{offered}}});
@@ -184,11 +206,16 @@ void FrontendSession::PublishEndFindings(const Cause& cause, bool asking) {
   const state::EvidenceList evidence{{{EvidenceKey::kMessageId, cause.message_id},
                                       {EvidenceKey::kExpected, cause.expected},
                                       {EvidenceKey::kGot, cause.got}}};
+  const bool unanswered =
+      cause.reason == StateReason::kReplyTimeout || cause.reason == StateReason::kClosedByBackend;
   if (cause.reason == StateReason::kConfigReplyMalformed) {
-    Publish(state::FindingRaised{FindingCode::kConfigReplyMalformed, state::kWholeBackend, evidence});
+    Publish(state::FindingRaised{
+        FindingCode::kConfigReplyMalformed,
+        state::kWholeBackend,
+        {{{AspectKey(cause.aspect), cause.got}, {EvidenceKey::kExpected, cause.expected}}}});
   } else if (cause.reason == StateReason::kMessageTooLarge) {
     Publish(state::FindingRaised{FindingCode::kMessageTooLarge, state::kWholeBackend, evidence});
-  } else if (asking && IsAnswerToConfig(cause)) {
+  } else if (asking && unanswered && IsAnswerToConfig(cause)) {
     Publish(state::FindingRaised{FindingCode::kShmemAdvertisedNoConfig,
                                  state::kWholeBackend,
                                  {{{EvidenceKey::kMessageId, cause.message_id}}}});

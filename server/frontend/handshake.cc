@@ -146,6 +146,7 @@ void Handshake::OnProtocolFeatures(uint64_t features) {
   if (older == nullptr) return Unsupported(StateReason::kShmemNotOffered);
   outcome_.features.shmem_bit = static_cast<int8_t>(older->bit);
   Unsupported(StateReason::kShmemOlderBit);
+  outcome_.cause.got = older->bit;
 }
 
 void Handshake::OnConfig(const vhost::MessageView& reply, size_t fd_count) {

@@ -9,9 +9,15 @@ namespace shmemd::frontend {
 using state::Cause;
 using state::StateReason;
 
+namespace {
+
+constexpr size_t kMostFdsWaiting = 64;
+
+}  // namespace
+
 MessageChannel::Received MessageChannel::End(const Cause& cause) {
   ended_ = true;
-  closer_.Close(fds_);
+  CloseFds(fds_);
   Received received;
   received.status = Status::kEnded;
   received.cause = cause;
@@ -20,6 +26,11 @@ MessageChannel::Received MessageChannel::End(const Cause& cause) {
 
 MessageChannel::Received MessageChannel::Receive() {
   while (!ended_) {
+    if (tally_.waiting() > kMostFdsWaiting) {
+      Received busy;
+      busy.status = Status::kBusy;
+      return busy;
+    }
     std::vector<base::UniqueFd> arrived;
     const bool starts_message = reader_.at_boundary();
     const net::IoResult io = net::Receive(socket_.get(), reader_.space(), arrived);
@@ -34,13 +45,13 @@ MessageChannel::Received MessageChannel::Receive() {
     }
     // The kernel dropped descriptors because our table is full: the message cannot be understood any more.
     if (io.fds_lost) {
-      closer_.Close(arrived);
+      CloseFds(arrived);
       return End({.reason = StateReason::kSystemError, .error_number = EMFILE});
     }
     // Descriptors belong to the first byte of a message (specification, "Ancillary data"); QEMU takes others
     // for missing, and so do we.
     if (starts_message) fds_.swap(arrived);
-    closer_.Close(arrived);
+    CloseFds(arrived);
 
     absl::StatusOr<std::optional<vhost::MessageView>> message = reader_.Advance(io.bytes);
     if (!message.ok()) {

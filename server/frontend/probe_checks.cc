@@ -59,6 +59,7 @@ Verdict ShmemBitOffered(const ProbeObservation& seen) {
   if (seen.failure.reason == StateReason::kNoProtocolFeatures || !seen.features.known) {
     return Skipped("no protocol features");
   }
+  if (FailedAt(seen, vhost::FrontendRequest::kGetProtocolFeatures)) return Failed(CauseWords(seen.failure));
   const std::string offered = absl::StrFormat("offered 0x%x", seen.features.offered_protocol);
   if (OffersShmem(seen)) return Passed(offered);
   const vhost::HistoricShmemBit* older = vhost::FindHistoricShmemBit(seen.features.offered_protocol);
@@ -83,11 +84,24 @@ Verdict ReplyAckOffered(const ProbeObservation& seen) {
   return Skipped("not offered: the back-end will not learn whether a mapping was made");
 }
 
+bool AnsweredAfterAck(const ProbeObservation& seen) {
+  if (!seen.answers.empty()) return true;
+  const StateReason reason = seen.failure.reason;
+  const bool replied = reason == StateReason::kConfigReplyMalformed ||
+                       reason == StateReason::kProtocolError || reason == StateReason::kUnexpectedFds ||
+                       reason == StateReason::kRequestRefused;
+  if (FailedAt(seen, vhost::FrontendRequest::kSetBackendReqFd)) return replied;
+  if (!FailedAt(seen, vhost::FrontendRequest::kGetShmemConfig)) return false;
+  const uint64_t acked = seen.features.acked_protocol;
+  return replied || (Has(acked, ProtocolFeature::kBackendReq) && Has(acked, ProtocolFeature::kReplyAck));
+}
+
 Verdict ShmemBitAcked(const ProbeObservation& seen) {
   if (!OffersShmem(seen)) return Skipped("SHMEM is not offered");
-  const std::string acked = absl::StrFormat("acknowledged 0x%x", seen.features.acked_protocol);
   if (FailedAt(seen, vhost::FrontendRequest::kSetProtocolFeatures)) return Failed(CauseWords(seen.failure));
-  return Passed(acked);
+  // It has no answer of its own: only what was answered after it shows that it was taken.
+  if (!AnsweredAfterAck(seen)) return Skipped("nothing was answered after it");
+  return Passed(absl::StrFormat("acknowledged 0x%x", seen.features.acked_protocol));
 }
 
 Verdict ChannelAccepted(const ProbeObservation& seen) {
@@ -196,7 +210,7 @@ Verdict SameTwice(const ProbeObservation& seen) {
     return Failed(
         absl::StrFormat("shmid %u: first 0x%x, then 0x%x", shmid, first.sizes[shmid], second.sizes[shmid]));
   }
-  return PassedIf(first == second,
+  return PassedIf(session::SameAnswer(first, second),
                   absl::StrCat("first num_regions ", first.num_regions, " in ", first.payload_bytes,
                                " bytes, then ", second.num_regions, " in ", second.payload_bytes));
 }

@@ -1,14 +1,17 @@
-// Asks a back-end directly: connects as its front-end, asks GET_SHMEM_CONFIG twice, leaves, and reports.
+// Asks a back-end directly: connects as its front-end, asks GET_SHMEM_CONFIG twice, leaves, and reports. What
+// the back-end asks meanwhile is refused, so that one that waits for its answer can give ours.
 #pragma once
 
 #include <absl/status/statusor.h>
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "server/frontend/connection.h"
 #include "server/frontend/frontend_config.h"
+#include "server/frontend/message_channel.h"
 #include "server/frontend/probe_checks.h"
 
 namespace shmemd::frontend {
@@ -36,6 +39,9 @@ class Prober final : Connection::Observer {
   void OnUnsupported(const state::Cause& cause) override;
   void OnAnswer(const vhost::ShmemConfigReply& reply, int64_t duration_ns) override;
   void OnEnded(const state::Cause& cause, int64_t query_duration_ns) override;
+  void OnChannelReady();
+  void ChannelAfter(int64_t delay_ns);
+  void CloseChannel();
   void FinishLater();
   void Finish();
 
@@ -45,7 +51,10 @@ class Prober final : Connection::Observer {
   ProbeObservation seen_;
   int64_t start_ns_ = 0;  // monotonic
   bool connected_ = false;
-  base::UniqueFd backend_channel_;  // held open, so that the back-end sees no end of it; not served
+  net::FdCloser& closer_;
+  std::optional<MessageChannel> channel_;  // the back-end channel
+  net::EventLoop::WatchId channel_watch_ = net::EventLoop::kNoWatch;
+  std::optional<net::EventLoop::TimerId> channel_timer_;
   std::optional<net::EventLoop::TimerId> finish_timer_;
   Connection connection_;
 };

@@ -3,10 +3,11 @@
 #include <fcntl.h>
 
 #include <chrono>
-#include <iterator>
+#include <system_error>
 #include <utility>
 
 #include "server/base/mutex.h"
+#include "server/base/posix_error.h"
 
 namespace shmemd::net {
 namespace {
@@ -19,9 +20,13 @@ bool ClosesAtOnce(int fd) { return fcntl(fd, F_GET_SEALS) >= 0; }
 }  // namespace
 
 struct FdCloser::Shared {
+  struct Slow {
+    base::UniqueFd fd;
+    std::shared_ptr<std::atomic<size_t>> count;
+  };
   base::Mutex mutex;
   base::CondVar changed;
-  std::vector<base::UniqueFd> waiting ABSL_GUARDED_BY(mutex);
+  std::vector<Slow> waiting ABSL_GUARDED_BY(mutex);
   bool stopping ABSL_GUARDED_BY(mutex) = false;
   bool done ABSL_GUARDED_BY(mutex) = false;
 };
@@ -48,29 +53,41 @@ FdCloser::~FdCloser() {
   }
 }
 
-void FdCloser::Close(std::vector<base::UniqueFd>& fds) {
-  std::vector<base::UniqueFd> slow;
+absl::Status FdCloser::Start() {
+  try {
+    thread_ = std::thread(&FdCloser::Run, shared_);
+  } catch (const std::system_error& error) {
+    return base::PosixError(error.code().value(), "start the thread that closes descriptors");
+  }
+  return absl::OkStatus();
+}
+
+void FdCloser::Close(std::vector<base::UniqueFd>& fds, const Tally& tally) {
+  std::vector<Shared::Slow> slow;
   for (base::UniqueFd& fd : fds) {
-    if (fd.is_open() && !ClosesAtOnce(fd.get())) slow.push_back(std::move(fd));
+    if (fd.is_open() && !ClosesAtOnce(fd.get())) slow.push_back({std::move(fd), tally.count_});
   }
   fds.clear();
   if (slow.empty()) return;
-  if (!thread_.joinable()) thread_ = std::thread(&FdCloser::Run, shared_);
+  *tally.count_ += slow.size();
   base::MutexLock lock(shared_->mutex);
-  std::move(slow.begin(), slow.end(), std::back_inserter(shared_->waiting));
+  for (Shared::Slow& entry : slow) shared_->waiting.push_back(std::move(entry));
   shared_->changed.notify_all();
 }
 
 void FdCloser::Run(const std::shared_ptr<Shared>& shared) {
   while (true) {
-    std::vector<base::UniqueFd> taken;
+    std::vector<Shared::Slow> taken;
     {
       base::MutexLock lock(shared->mutex);
       while (shared->waiting.empty() && !shared->stopping) shared->changed.wait(shared->mutex);
       taken.swap(shared->waiting);
     }
     const bool last = taken.empty();
-    taken.clear();  // outside the lock: this is what may hang
+    for (Shared::Slow& entry : taken) {  // outside the lock: this is what may hang
+      entry.fd.reset();
+      --*entry.count;
+    }
     if (!last) continue;
     base::MutexLock lock(shared->mutex);
     shared->done = true;

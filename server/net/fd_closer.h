@@ -2,10 +2,14 @@
 // FUSE daemon flushes it first, and hangs.
 //
 // Owned by a loop, used on its thread. Files that live in the kernel's memory are closed at once; all others
-// by a thread that is started with the first of them. A descriptor whose close hangs is held open until it
-// comes back, and those behind it wait: they count against the limit of open files, no more.
+// by a thread. A descriptor whose close hangs is held open until it comes back, and those behind it wait: who
+// takes descriptors from a peer counts what waits, and takes no more while it is much.
 #pragma once
 
+#include <absl/status/status.h>
+
+#include <atomic>
+#include <cstddef>
 #include <memory>
 #include <thread>
 #include <vector>
@@ -16,14 +20,27 @@ namespace shmemd::net {
 
 class FdCloser {
  public:
+  // Counts those descriptors of one source that wait to be closed. Owned by the source, for any closer.
+  class Tally {
+   public:
+    size_t waiting() const { return *count_; }
+
+   private:
+    friend class FdCloser;
+    std::shared_ptr<std::atomic<size_t>> count_ = std::make_shared<std::atomic<size_t>>(0);
+  };
+
   FdCloser();
   // Waits a second for what is still being closed, then leaves it to itself.
   ~FdCloser();
   FdCloser(const FdCloser&) = delete;
   FdCloser& operator=(const FdCloser&) = delete;
 
-  // Never blocks. The vector is empty afterwards.
-  void Close(std::vector<base::UniqueFd>& fds);
+  // Starts the thread, once; what comes before waits for it. An error when the system gives no thread.
+  absl::Status Start();
+
+  // Never blocks. The vector is empty afterwards; `tally` counts what had to wait.
+  void Close(std::vector<base::UniqueFd>& fds, const Tally& tally);
 
  private:
   struct Shared;

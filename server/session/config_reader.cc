@@ -177,6 +177,11 @@ std::vector<FindingRaised> ConfigFindings(const ShmemConfigReply& reply, uint64_
   return findings;
 }
 
+bool SameAnswer(const ShmemConfigReply& left, const ShmemConfigReply& right) {
+  return left.sizes == right.sizes && left.num_regions == right.num_regions &&
+         left.payload_bytes == right.payload_bytes;
+}
+
 std::vector<state::EventBody> ReadConfig(const ShmemConfigReply& reply,
                                          const std::optional<PreviousConfig>& previous,
                                          const ConfigContext& context) {
@@ -190,7 +195,7 @@ std::vector<state::EventBody> ReadConfig(const ShmemConfigReply& reply,
       if (!Contains(findings, old)) events.emplace_back(state::FindingClosed{old.code, old.shmid});
     }
   }
-  if (previous && previous->reply != reply) {
+  if (previous && !SameAnswer(previous->reply, reply)) {
     events.emplace_back(ChangedFinding(previous->reply, reply, previous->same_connection));
   }
   events.insert(events.end(), findings.begin(), findings.end());

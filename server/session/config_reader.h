@@ -39,6 +39,9 @@ state::ShmemConfig AsSent(const vhost::ShmemConfigReply& reply, state::ConfigSou
 // The findings that the answer alone is reason for.
 std::vector<state::FindingRaised> ConfigFindings(const vhost::ShmemConfigReply& reply, uint64_t page_size);
 
+// Whether two answers say the same. Padding says nothing: it may be whatever was in the back-end's memory.
+bool SameAnswer(const vhost::ShmemConfigReply& left, const vhost::ShmemConfigReply& right);
+
 // Everything to publish, in order: regions that came, changed or went, the answer as sent, findings that
 // closed (those of an answer before on the same connection that no longer hold) and those that hold.
 std::vector<state::EventBody> ReadConfig(const vhost::ShmemConfigReply& reply,

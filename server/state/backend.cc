@@ -16,6 +16,11 @@ uint64_t SaturatingAdd(uint64_t left, uint64_t right) {
   return __builtin_add_overflow(left, right, &sum) ? std::numeric_limits<uint64_t>::max() : sum;
 }
 
+bool EndedConnection(FindingCode code) {
+  return code == FindingCode::kShmemAdvertisedNoConfig || code == FindingCode::kConfigReplyMalformed ||
+         code == FindingCode::kMessageTooLarge;
+}
+
 }  // namespace
 
 Backend::Backend(BackendHandle handle, BackendSpec spec, std::string uid, int64_t create_time_ns,
@@ -60,13 +65,17 @@ BackendTotals Backend::Totals() const {
   return totals;
 }
 
-// Findings speak of what this connection showed: those of the one before are history now.
+// Findings speak of what this connection showed: those of the one before are history now. But why a
+// connection ended stays open until one did better: a back-end that never answers is connected to again and
+// again.
 void Backend::Take(const Connected& body, const Event& event) {
   ++status_.epoch;
   status_.peer = body.peer;
   status_.connect_time_ns = event.wall_time_ns;
   status_.pending_requests = 0;
-  for (auto& [key, finding] : findings_) finding.open = false;
+  for (auto& [key, finding] : findings_) {
+    if (!EndedConnection(finding.code)) finding.open = false;
+  }
   RestartPeaks();
 }
 
@@ -108,7 +117,12 @@ void Backend::Take(const RegionRetired& body, const Event& event) {
   region.table.SetSize(std::nullopt);
 }
 
-void Backend::Take(const ConfigSeen& body, const Event&) { status_.config = body.config; }
+void Backend::Take(const ConfigSeen& body, const Event&) {
+  status_.config = body.config;
+  for (auto& [key, finding] : findings_) {
+    if (EndedConnection(finding.code)) finding.open = false;
+  }
+}
 
 void Backend::Take(const QueryDone& body, const Event&) {
   ++status_.query_count;

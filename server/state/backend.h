@@ -53,7 +53,8 @@ class Backend {
   Backend& operator=(const Backend&) = delete;
 
   // The rules of our own front-end, for a request that is about to be answered. kUnknownShmid for a shmid
-  // without a reported size. Limits (mappings, window, mmap) are the session's.
+  // without a reported size; to unmap, only if nothing is mapped there either. Limits (mappings, window,
+  // mmap) are the session's.
   RequestFailure CheckMap(const MapRequest& request) const;
   RequestFailure CheckUnmap(const UnmapRequest& request) const;
 

@@ -46,8 +46,9 @@ RequestFailure Backend::CheckMap(const MapRequest& request) const {
 }
 
 RequestFailure Backend::CheckUnmap(const UnmapRequest& request) const {
+  // What was mapped can be unmapped, whether or not its region is still reported.
   const Region* region = FindRegion(request.shmid);
-  if (region == nullptr || !region->status.reported) return RequestFailure::kUnknownShmid;
+  if (region == nullptr || !region->listed()) return RequestFailure::kUnknownShmid;
   return region->table.CheckUnmap(request);
 }
 
@@ -126,6 +127,13 @@ void Backend::Take(const UnmapRequested& body, const Event& event) {
   ++region.status.counters.unmap_requests;
   ++status_.pending_requests;
   region.table.SetUnmapPending(body.request.shm_offset, true);
+  if (body.request.fd_count > 0) {
+    Raise(FindingCode::kUnmapWithFd, body.request.shmid,
+          {{{EvidenceKey::kShmOffset, body.request.shm_offset},
+            {EvidenceKey::kLen, body.request.len},
+            {EvidenceKey::kFdCount, body.request.fd_count}}},
+          event.wall_time_ns);
+  }
 }
 
 void Backend::Take(const UnmapSettled& body, const Event& event) {

@@ -1,6 +1,7 @@
 // Words for a Cause.
 #include <absl/strings/str_cat.h>
 
+#include <cerrno>
 #include <string>
 #include <string_view>
 
@@ -71,7 +72,8 @@ std::string MismatchText(const Cause& cause, std::string_view name) {
 }
 
 std::string ClosedText(const Cause& cause, std::string_view name) {
-  std::string text = "the back-end closed the connection";
+  std::string text =
+      absl::StrCat("the back-end closed the ", cause.on_backend_channel ? "back-end channel" : "connection");
   if (cause.reason == StateReason::kClosedMidMessage) {
     absl::StrAppend(&text, " in the middle of a message");
     if (cause.expected > 0) absl::StrAppend(&text, ": expected ", cause.expected, " bytes, got ", cause.got);
@@ -129,6 +131,8 @@ std::string CauseText(const Cause& cause, std::string_view message_name) {
     case StateReason::kShmemOlderBit:
       return OlderBitText(cause);
     case StateReason::kSystemError:
+      if (cause.error_number == EMFILE)
+        return "shmemd has reached its own limit of open descriptors (EMFILE)";
       return ErrorText(message_name.empty() ? "shmemd" : message_name, cause.error_number,
                        "a system call failed");
     case StateReason::kClosedByShmemd:

@@ -15,7 +15,8 @@ namespace shmemd::state {
 // Identifies an attached back-end for its lifetime; never used again. Interned, so that events stay small.
 enum class BackendHandle : uint32_t {};
 
-// A connection was made: a new epoch begins. Findings of the one before are closed, peaks start again.
+// A connection was made: a new epoch begins. Findings of the one before are closed, but for those that tell
+// why it ended; peaks start again.
 struct Connected {
   PeerProcess peer;
 };
@@ -41,7 +42,8 @@ struct RegionReported {
 struct RegionRetired {
   uint8_t shmid = 0;
 };
-// The reply as sent. Comes after the RegionReported and RegionRetired that follow from it.
+// The reply as sent. Comes after the RegionReported and RegionRetired that follow from it. Findings that tell
+// why a connection before ended are closed.
 struct ConfigSeen {
   ShmemConfig config;
 };

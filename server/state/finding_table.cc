@@ -39,7 +39,9 @@ constexpr std::array<FindingRow, kFindingCodeCount> kTable = {{
      "and crosvm "
      "wait for the missing bytes forever."},
     {kConfigReplyMalformed, kError, "CONFIG_REPLY_MALFORMED",
-     "the reply to GET_SHMEM_CONFIG could not be read[: expected {expected}, got {got}]",
+     "the reply to GET_SHMEM_CONFIG could not be read[: expected flags {expected:x}, got {flags}|: expected "
+     "{expected} file descriptors, got {fd_count}|: expected message {expected}, got {message_id}|: expected "
+     "8 to {expected} bytes of payload in steps of 8, got {reply_payload_bytes}]",
      "Reply with id 44, flags 0x5, 2056 bytes of payload and no file descriptor. QEMU aborts on a reply that "
      "is longer "
      "or has other flags, also when a device is hot-plugged into a running VM."},
@@ -76,7 +78,8 @@ constexpr std::array<FindingRow, kFindingCodeCount> kTable = {{
      "Send the number of sizes that are not 0. Up to 256 this is harmless today; above 256 QEMU refuses to "
      "create the "
      "device."},
-    {kPaddingNonzero, kInfo, "PADDING_NONZERO", "padding of message {message_id} is not 0[: {padding}]",
+    {kPaddingNonzero, kInfo, "PADDING_NONZERO",
+     "padding of [the SHMEM_MAP at {shm_offset}|message {message_id}|a message] is not 0[: {padding}]",
      "Zero the whole message before filling it in. Nobody checks padding today; what is in it now may be "
      "uninitialised memory of the back-end."},
     {kRegionSizeUnaligned, kError, "REGION_SIZE_UNALIGNED",
@@ -214,12 +217,9 @@ constexpr std::array<FindingRow, kFindingCodeCount> kTable = {{
      "Offer REPLY_ACK and set NEED_REPLY on SHMEM_MAP and SHMEM_UNMAP. Until then its mappings are shown as "
      "ASSUMED."},
     {kMissingBackendSendFd, kWarning, "MISSING_BACKEND_SEND_FD",
-     "the back-end offers SHMEM without [BACKEND_SEND_FD (bit {feature_bit})|BACKEND_REQ (bit 5) and "
-     "BACKEND_SEND_FD "
-     "(bit 10)], which SHMEM_MAP needs to pass a file",
-     "Offer BACKEND_REQ (bit 5) and BACKEND_SEND_FD (bit 10) together with SHMEM. QEMU takes descriptors "
-     "without bit 10, "
-     "but the specification allows them only with it."},
+     "the back-end offers SHMEM without BACKEND_SEND_FD (bit 10), which SHMEM_MAP needs to pass a file",
+     "Offer BACKEND_SEND_FD (bit 10) together with SHMEM. QEMU takes descriptors without bit 10, but the "
+     "specification allows them only with it."},
     {kDeviceNotStarted, kInfo, "DEVICE_NOT_STARTED",
      "nothing is mapped yet: shmemd as front-end does not start the device",
      "Nothing is wrong. Real devices map on requests of a guest, and there is none here. To see live "
@@ -254,6 +254,13 @@ constexpr std::array<FindingRow, kFindingCodeCount> kTable = {{
      "Send 40 bytes: shmid and 7 bytes of padding, fd_offset, shm_offset, len, flags, 8 bytes each. In "
      "crosvm's old "
      "dialect the order was another one."},
+    {kMissingBackendReq, kWarning, "MISSING_BACKEND_REQ",
+     "the back-end offers SHMEM without BACKEND_REQ (bit 5), so it has no channel to send SHMEM_MAP on",
+     "Offer BACKEND_REQ (bit 5) and BACKEND_SEND_FD (bit 10) together with SHMEM. Without the channel the "
+     "regions stay empty."},
+    {kUnmapWithFd, kInfo, "UNMAP_WITH_FD",
+     "SHMEM_UNMAP[ of {len:x} bytes at {shm_offset}] carried[ {fd_count}] file descriptors, expected none",
+     "Send SHMEM_UNMAP without a descriptor. QEMU closes it; rust-vmm and crosvm refuse the message."},
 }};
 
 constexpr bool IsInOrder() {

@@ -54,8 +54,10 @@ enum class FindingCode : uint8_t {
   kMessageTooLarge,
   kMapLenZero,
   kMapMalformed,
+  kMissingBackendReq,
+  kUnmapWithFd,
 };
-inline constexpr int kFindingCodeCount = static_cast<int>(FindingCode::kMapMalformed) + 1;
+inline constexpr int kFindingCodeCount = static_cast<int>(FindingCode::kUnmapWithFd) + 1;
 
 // Names of the numbers of a case. kNone ends the list.
 enum class EvidenceKey : uint8_t {

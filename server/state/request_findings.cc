@@ -111,6 +111,9 @@ EvidenceList MapEvidence(FindingCode code, const MapRequest& request, const Requ
     case FindingCode::kMapOverlap:
       evidence.AddOther(context.other);
       break;
+    case FindingCode::kPaddingNonzero:
+      evidence.Add(EvidenceKey::kMessageId, 9);  // VHOST_USER_BACKEND_SHMEM_MAP
+      break;
     case FindingCode::kMapNoFd:
     case FindingCode::kMapExtraFds:
       evidence.Add(EvidenceKey::kFdCount, request.fd_count).Add(EvidenceKey::kExpected, 1);

@@ -41,19 +41,6 @@ std::array<uint8_t, kHeaderBytes + 8> EncodeAck(BackendRequest request, uint64_t
   return EncodeMessage(Id(request), kReplyFlags, value);
 }
 
-absl::Status CheckReplyHeader(const Header& header, FrontendRequest request) {
-  if (header.request != Id(request)) {
-    return absl::InvalidArgumentError(absl::StrCat("reply to ", MessageText(Channel::kMain, Id(request)),
-                                                   ": expected the same request id, got ", header.request));
-  }
-  if (header.flags != kReplyFlags) {
-    return absl::InvalidArgumentError(absl::StrFormat("reply to %s: expected flags 0x%x, got 0x%x",
-                                                      MessageText(Channel::kMain, Id(request)), kReplyFlags,
-                                                      header.flags));
-  }
-  return absl::OkStatus();
-}
-
 std::array<uint8_t, kHeaderBytes> EncodeShmemConfigRequest() {
   return EncodeHeader({Id(FrontendRequest::kGetShmemConfig), kRequestFlags, 0});
 }

@@ -62,11 +62,6 @@ inline absl::StatusOr<uint64_t> DecodeU64(std::string_view what, std::span<const
 // else.
 std::array<uint8_t, kHeaderBytes + 8> EncodeAck(BackendRequest request, uint64_t value);
 
-// OK if `header` is a reply to `request` as QEMU takes one: the same id, flags exactly 0x5 (QEMU
-// hw/virtio/vhost-user.c, vhost_user_read_header). The id is checked by rust-vmm only, so for QEMU a wrong
-// one works.
-absl::Status CheckReplyHeader(const Header& header, FrontendRequest request);
-
 // GET_SHMEM_CONFIG without payload: 2c000000 01000000 00000000. To be sent without fds.
 std::array<uint8_t, kHeaderBytes> EncodeShmemConfigRequest();
 

@@ -4,17 +4,22 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <linux/memfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
+#include <fstream>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "server/net/fd_facts.h"
 #include "server/net/message_io.h"
 #include "server/net/unix_socket.h"
 #include "server/vhost/codec.h"
@@ -48,6 +53,11 @@ Bytes Map(uint64_t shm_offset, uint64_t len, uint32_t flags = vhost::kRequestWit
                         {.shmid = 2, .fd_offset = 0, .shm_offset = shm_offset, .len = len, .flags = 1}));
 }
 
+Bytes Unmap(uint64_t shm_offset, uint64_t len) {
+  return ToBytes(vhost::EncodeMMap(vhost::BackendRequest::kShmemUnmap, vhost::kRequestWithAckFlags,
+                                   {.shmid = 2, .shm_offset = shm_offset, .len = len}));
+}
+
 Bytes Message(uint32_t id, uint32_t flags, size_t payload_bytes = 0) {
   Bytes message = ToBytes(vhost::EncodeHeader({id, flags, static_cast<uint32_t>(payload_bytes)}));
   message.resize(message.size() + payload_bytes);
@@ -61,13 +71,16 @@ Bytes Ack(uint32_t id, int error_number) {
 
 class BackendChannelTest : public testing::Test, protected BackendChannel::Observer {
  protected:
-  explicit BackendChannelTest(bool reply_ack = true)
+  explicit BackendChannelTest(bool reply_ack = true, bool closing = true)
       : loop_(net::EventLoop::Create().value()),
         queue_(1 << 16),
         publisher_(queue_, 1, kPage),
         backend_(publisher_.Attach({.id = "gpu0", .backend_socket = "/x"})),
         budget_(ReadMappingBudget(limits_)),
         windows_(limits_, budget_, kPage) {
+    if (closing) {
+      EXPECT_TRUE(closer_.Start().ok());
+    }
     publisher_.Publish(backend_, state::Connected{});
     publisher_.Publish(backend_, state::RegionReported{.size_bytes = kMiB, .shmid = 2});
     auto pair = net::ChannelPair().value();
@@ -123,6 +136,12 @@ class BackendChannelTest : public testing::Test, protected BackendChannel::Obser
 class WithoutReplyAck : public BackendChannelTest {
  protected:
   WithoutReplyAck() : BackendChannelTest(false) {}
+};
+
+// As if the first close of all hung.
+class WithoutClosing : public BackendChannelTest {
+ protected:
+  WithoutClosing() : BackendChannelTest(true, false) {}
 };
 
 TEST_F(BackendChannelTest, GoldenMapAndUnmap) {
@@ -274,6 +293,37 @@ TEST_F(BackendChannelTest, ATooLargeMessageEndsItBeforeAnythingIsAllocated) {
                                    .got = 0xffffffff}));
 }
 
+TEST_F(BackendChannelTest, HugePagesAreMappedAndUnmappedAtTheEndOfARegion) {
+  const UniqueFd huge(memfd_create("huge", MFD_CLOEXEC | MFD_HUGETLB | MFD_HUGE_2MB));
+  if (!huge.is_open()) GTEST_SKIP() << "no memfd of huge pages here: " << std::strerror(errno);
+  publisher_.Publish(backend_, state::RegionReported{.size_bytes = 2 * kMiB + kPage, .shmid = 2});
+  Send(Map(2 * kMiB, kPage), {huge.get()});
+  Turn();
+  EXPECT_EQ(ReadAll(), Ack(9, 0));
+  EXPECT_EQ(mapped_bytes(), kPage);
+  EXPECT_EQ(model().FindRegion(2)->table.Find(2 * kMiB)->fd.kind, base::FdKind::kHugetlb);
+  Send(Unmap(2 * kMiB, kPage));
+  Turn();
+  EXPECT_EQ(ReadAll(), Ack(10, 0));
+  EXPECT_EQ(mapped_bytes(), 0u);
+}
+
+TEST_F(BackendChannelTest, PlainFilesAreMappedAndUnmapped) {
+  std::string path = testing::TempDir() + "channel-XXXXXX";
+  const UniqueFd file(mkostemp(path.data(), O_CLOEXEC));
+  ASSERT_TRUE(file.is_open());
+  ASSERT_EQ(ftruncate(file.get(), kPage), 0);
+  Send(Map(0, kPage), {file.get()});
+  Turn();
+  EXPECT_EQ(ReadAll(), Ack(9, 0));
+  EXPECT_EQ(model().FindRegion(2)->table.Find(0)->state, state::MappingState::kMapped);
+  Send(Unmap(0, kPage));
+  Turn();
+  EXPECT_EQ(ReadAll(), Ack(10, 0));
+  EXPECT_EQ(mapped_bytes(), 0u);
+  unlink(path.c_str());
+}
+
 TEST_F(BackendChannelTest, TwoHundredDescriptorsOnOneMapAreAllClosed) {
   const UniqueFd file = Memfd(kPage);
   const size_t before = OpenFdCount();
@@ -284,22 +334,86 @@ TEST_F(BackendChannelTest, TwoHundredDescriptorsOnOneMapAreAllClosed) {
   EXPECT_EQ(OpenFdCount(), before);
 }
 
+int MapInto(MappingWindow& window, const UniqueFd& fd, uint64_t fd_offset, uint64_t shm_offset, uint64_t len,
+            bool writable) {
+  return window.Map(fd.get(), net::ReadFdFacts(fd.get()), fd_offset, shm_offset, len, writable);
+}
+
 TEST(MappingWindow, MapsSharedAndLeavesTheRestWithoutAccess) {
   const FdBalance balance;
   UniqueFd file = Memfd(2 * kPage);
   ASSERT_EQ(pwrite(file.get(), "x", 1, kPage), 1);
   MappingWindow window = MappingWindow::Reserve(kMiB, kPage).value();
-  EXPECT_EQ(window.Map(file.get(), kPage, 4 * kPage, kPage, true), 0);
-  EXPECT_EQ(window.Map(file.get(), 0, kMiB, kPage, true), EINVAL) << "behind the end";
-  EXPECT_EQ(window.Map(file.get(), 0, kMiB - kPage, 2 * kPage, true), EINVAL) << "across the end";
-  EXPECT_EQ(window.Map(file.get(), 0, 1, kPage, true), EINVAL) << "unaligned";
-  EXPECT_EQ(window.Map(file.get(), ~uint64_t{0} - 4095, 0, kPage, true), EINVAL) << "no file is that long";
+  EXPECT_EQ(MapInto(window, file, kPage, 4 * kPage, kPage, true), 0);
+  EXPECT_EQ(MapInto(window, file, 0, kMiB, kPage, true), EINVAL) << "behind the end";
+  EXPECT_EQ(MapInto(window, file, 0, kMiB - kPage, 2 * kPage, true), EINVAL) << "across the end";
+  EXPECT_EQ(MapInto(window, file, 0, 1, kPage, true), EINVAL) << "unaligned";
+  EXPECT_EQ(MapInto(window, file, ~uint64_t{0} - 4095, 0, kPage, true), EINVAL) << "no file is that long";
   EXPECT_EQ(window.Unmap(4 * kPage, kPage), 0);
   EXPECT_EQ(window.Unmap(0, 2 * kMiB), EINVAL);
   const UniqueFd read_only(
       open(("/proc/self/fd/" + std::to_string(file.get())).c_str(), O_RDONLY | O_CLOEXEC));
-  EXPECT_EQ(window.Map(read_only.get(), 0, 0, kPage, true), EACCES);
-  EXPECT_EQ(window.Map(read_only.get(), 0, 0, kPage, false), 0);
+  EXPECT_EQ(MapInto(window, read_only, 0, 0, kPage, true), EACCES);
+  EXPECT_EQ(MapInto(window, read_only, 0, 0, kPage, false), 0);
+}
+
+bool IsMapped(const std::string& name) {
+  std::ifstream maps("/proc/self/maps");
+  for (std::string line; std::getline(maps, line);) {
+    if (line.find(name) != std::string::npos) return true;
+  }
+  return false;
+}
+
+TEST(MappingWindow, HugePagesReachNowhereBehindTheWindow) {
+  const FdBalance balance;
+  const UniqueFd huge(memfd_create("window-huge", MFD_CLOEXEC | MFD_HUGETLB | MFD_HUGE_2MB));
+  if (!huge.is_open()) GTEST_SKIP() << "no memfd of huge pages here: " << std::strerror(errno);
+  MappingWindow window = MappingWindow::Reserve(2 * kMiB + kPage, kPage).value();
+  EXPECT_EQ(MapInto(window, huge, 0, 2 * kMiB, kPage, true), 0);
+  EXPECT_FALSE(IsMapped("window-huge")) << "a huge page at the end of the window would reach beyond it";
+  EXPECT_EQ(window.Unmap(2 * kMiB, kPage), 0);
+  EXPECT_EQ(MapInto(window, huge, kPage, 0, kPage, true), EINVAL) << "not on a huge page of the file";
+  EXPECT_EQ(MapInto(window, huge, 0, kPage, kPage, true), EINVAL) << "not on a huge page of the window";
+}
+
+TEST(MappingWindow, FilesThatMayWaitAreCheckedAndNotMapped) {
+  const FdBalance balance;
+  std::string path = testing::TempDir() + "window-XXXXXX";
+  const UniqueFd file(mkostemp(path.data(), O_CLOEXEC));
+  ASSERT_TRUE(file.is_open());
+  const UniqueFd write_only(open(path.c_str(), O_WRONLY | O_CLOEXEC));
+  const UniqueFd read_only(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  const UniqueFd directory(open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  MappingWindow window = MappingWindow::Reserve(kMiB, kPage).value();
+  EXPECT_EQ(MapInto(window, file, 0, 0, kPage, true), 0);
+  EXPECT_FALSE(IsMapped(path));
+  EXPECT_EQ(window.Unmap(0, kPage), 0);
+  EXPECT_EQ(MapInto(window, read_only, 0, 0, kPage, false), 0);
+  EXPECT_EQ(MapInto(window, read_only, 0, 0, kPage, true), EACCES);
+  EXPECT_EQ(MapInto(window, write_only, 0, 0, kPage, false), EACCES);
+  EXPECT_EQ(MapInto(window, directory, 0, 0, kPage, false), ENODEV);
+  unlink(path.c_str());
+}
+
+TEST_F(WithoutClosing, WhoseDescriptorsWaitToBeClosedIsNotAskedForMore) {
+  std::array<int, 2> ends{};
+  ASSERT_EQ(pipe2(ends.data(), O_CLOEXEC), 0);
+  const UniqueFd read_end(ends[0]);
+  const UniqueFd write_end(ends[1]);
+  const size_t before = OpenFdCount();
+  for (int i = 0; i < 4; ++i) Send(Map(0, kPage), std::vector<int>(100, read_end.get()));
+  Turn();
+  EXPECT_EQ(ReadAll(), Ack(9, EINVAL)) << "the others wait in the socket";
+  EXPECT_EQ(OpenFdCount(), before + 100);
+  ASSERT_TRUE(closer_.Start().ok());
+  Bytes answers;
+  for (int round = 0; answers.size() < 3 * Ack(9, 0).size() && round < 1000; ++round) {
+    loop_->Turn(100'000'000);
+    const Bytes more = ReadAll();
+    answers.insert(answers.end(), more.begin(), more.end());
+  }
+  EXPECT_EQ(answers.size(), 3 * Ack(9, 0).size());
 }
 
 TEST(MappingWindow, SizesThatCannotBeAreErrors) {
@@ -322,6 +436,7 @@ TEST(BackendWindows, AddressSpaceIsBoundedForABackendAndForAll) {
     state::MapRequest request;
     request.len = kPage;
     request.shmid = shmid;
+    request.fd = net::ReadFdFacts(file.get());
     return windows.Map(request, region_size, file.get()).failure;
   };
   EXPECT_EQ(map(first, 0, kMiB), state::RequestFailure::kNone);
@@ -330,6 +445,12 @@ TEST(BackendWindows, AddressSpaceIsBoundedForABackendAndForAll) {
   EXPECT_EQ(map(second, 0, kMiB), state::RequestFailure::kNone);
   EXPECT_EQ(map(second, 1, kMiB), state::RequestFailure::kNoResources) << "everybody's share is used up";
   EXPECT_EQ(map(second, 2, 2 * kMiB), state::RequestFailure::kWindowTooLarge);
+  Limits unlimited;
+  unlimited.max_window_bytes = ~uint64_t{0};
+  MappingBudget all = ReadMappingBudget(unlimited);
+  EXPECT_EQ(all.max_window_bytes, ~uint64_t{0});
+  BackendWindows any(unlimited, all, kPage);
+  EXPECT_EQ(map(any, 0, kMiB), state::RequestFailure::kNone) << "no limit is not a limit of nothing";
   first.Clear();
   EXPECT_EQ(map(second, 1, kMiB), state::RequestFailure::kNone);
   EXPECT_EQ(budget.mappings, 2u);

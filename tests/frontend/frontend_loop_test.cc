@@ -38,6 +38,25 @@ peers::Script QuietScript() {
   return script;
 }
 
+TEST(FrontendLoop, WhyABackendCannotBeUsedStaysShownWhileItIsTriedAgain) {
+  const FdBalance balance;
+  BackendThread peer(peers::MisbehavingScript("close-on-query"));
+  Sidecar sidecar;
+  sidecar.Attach("gpu0", peer.socket_path());
+  sidecar.Start();
+  bool failed = false;
+  EXPECT_TRUE(sidecar.WaitFor("gpu0", [&](const Backend& backend) {
+    const state::BackendStatus& status = backend.status();
+    failed = failed || status.state == BackendState::kFailed;
+    if (failed) {
+      EXPECT_EQ(status.cause.reason, StateReason::kClosedByBackend);
+      EXPECT_EQ(backend.Totals().open_finding_count, 1u);
+    }
+    return status.epoch >= 4;
+  }));
+  EXPECT_TRUE(failed);
+}
+
 TEST(FrontendLoop, ShowsRegionsMappingsAndWhatWasSent) {
   const FdBalance balance;
   BackendThread peer(QuietScript());

@@ -140,6 +140,7 @@ TEST(Handshake, AnOlderBitIsNamedAndNeverTried) {
     EXPECT_EQ(script.Run(), Lines()) << bit;
     EXPECT_EQ(script.outcome().result, Result::kUnsupported);
     EXPECT_EQ(script.outcome().cause.reason, StateReason::kShmemOlderBit);
+    EXPECT_EQ(script.outcome().cause.got, static_cast<uint64_t>(script.outcome().features.shmem_bit));
     EXPECT_EQ(script.outcome().features.shmem_bit, static_cast<int8_t>(bit));
     EXPECT_EQ(script.outcome().features.acked_protocol, 0u);
   }

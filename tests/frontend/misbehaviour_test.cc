@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <chrono>
 #include <map>
 #include <optional>
 #include <ostream>
@@ -58,7 +59,7 @@ const std::map<std::string, Ending>& Endings() {
       {"no-shmem", Unsupported(StateReason::kShmemNotOffered)},
       {"no-protocol-features", Unsupported(StateReason::kNoProtocolFeatures)},
       {"no-reply-ack", Active(FindingCode::kNoReplyAck)},
-      {"no-backend-req", Active()},
+      {"no-backend-req", Active(FindingCode::kMissingBackendReq)},
       {"no-send-fd", Active(FindingCode::kMissingBackendSendFd)},
       {"older-bit-20", OlderBit()},
       {"older-bit-21", OlderBit()},
@@ -115,7 +116,7 @@ const std::map<std::string, Ending>& Endings() {
       {"two-fds", Active(FindingCode::kMapExtraFds)},
       {"many-fds", Active(FindingCode::kMapExtraFds)},
       {"no-fd", Active(FindingCode::kMapNoFd)},
-      {"unmap-with-fd", Active()},
+      {"unmap-with-fd", Active(FindingCode::kUnmapWithFd)},
       {"beyond-eof", Active(FindingCode::kBeyondEof)},
       {"empty-file", Active(FindingCode::kEmptyBacking)},
       {"read-only-fd", Active(FindingCode::kMapNoResources)},
@@ -183,6 +184,17 @@ TEST_P(MisbehaviourTest, EndsWhereItShould) {
   const Ending& expected = ending->second;
   EXPECT_TRUE(sidecar.WaitFor("odd", [&](const Backend& backend) { return IsAt(backend, expected); }))
       << sidecar.Get<std::string>("odd", Describe);
+  if (expected.state == BackendState::kActive && !expected.finding) {
+    // Its script comes to an end, or to waiting, and nothing of it was taken amiss.
+    peer.Do(peers::Step::Wait(std::chrono::milliseconds(0)));
+    EXPECT_TRUE(sidecar.WaitFor("odd", [&](const Backend& backend) { return IsAt(backend, expected); }));
+    EXPECT_EQ(sidecar.Status("odd").epoch, 1u);
+  }
+  if (expected.reason == StateReason::kClosedMidMessage) {
+    EXPECT_FALSE(sidecar.Get<bool>("odd", [](const Backend& backend) {
+      return HasFinding(backend, FindingCode::kShmemAdvertisedNoConfig);
+    })) << "it did answer, if only by half";
+  }
   if (expected.state != BackendState::kActive) {
     EXPECT_TRUE(sidecar.WaitForMappedBytes("odd", 0));
   }

@@ -64,6 +64,42 @@ TEST(Prober, AGoodBackendPasses) {
   }
 }
 
+// Its first map waits for an answer before anything else is read.
+TEST(Prober, ABackendThatMapsIsRefusedAndCanAnswerAgain) {
+  const FdBalance balance;
+  peers::Script script = peers::DefaultScript();
+  peers::BackendThread peer(script);
+  const absl::StatusOr<state::ProbeReport> report = Probe(peer.socket_path(), kQuick);
+  ASSERT_TRUE(report.ok()) << report.status();
+  EXPECT_TRUE(report->passed()) << report->failure_text;
+  EXPECT_TRUE(peer.transcript().WaitFor("map shmid 0 "));
+  peer.Stop();
+}
+
+TEST(ProbeReport, AnEndAtGetProtocolFeaturesDoesNotSpeakAgainstGetFeatures) {
+  ProbeObservation seen;
+  seen.features = {.virtio = vhost::kVirtioProtocolFeatures, .known = true};
+  seen.failure = {.reason = state::StateReason::kClosedByBackend,
+                  .message_id = Id(vhost::FrontendRequest::kGetProtocolFeatures)};
+  const state::ProbeReport report = MakeProbeReport(seen, 4096);
+  EXPECT_EQ(Find(report, "protocol-features-offered").result, CheckResult::kPassed);
+  EXPECT_EQ(FailedRules(report), std::vector<std::string>{"shmem-bit-offered"});
+}
+
+TEST(ProbeReport, TheShmemBitIsTakenOnceSomethingWasAnsweredAfterIt) {
+  ProbeObservation seen;
+  seen.features = {.virtio = vhost::kVirtioProtocolFeatures,
+                   .offered_protocol = WantedProtocolFeatures(),
+                   .acked_protocol = WantedProtocolFeatures(),
+                   .shmem_bit = 22,
+                   .known = true};
+  seen.failure = {.reason = state::StateReason::kClosedByBackend,
+                  .message_id = Id(vhost::FrontendRequest::kSetBackendReqFd)};
+  EXPECT_EQ(Find(MakeProbeReport(seen, 4096), "shmem-bit-acked").result, CheckResult::kSkipped);
+  seen.failure.message_id = Id(vhost::FrontendRequest::kGetShmemConfig);
+  EXPECT_EQ(Find(MakeProbeReport(seen, 4096), "shmem-bit-acked").result, CheckResult::kPassed);
+}
+
 TEST(Prober, EachMisbehaviourFailsItsRule) {
   const FdBalance balance;
   const std::map<std::string, std::vector<std::string>> expected = {

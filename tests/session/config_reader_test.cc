@@ -185,6 +185,9 @@ TEST(ConfigReader, TheSameAnswerAgainChangesNothing) {
   const ShmemConfigReply reply = Reply(2, {{0, kMiB}, {2, kMiB}});
   EXPECT_THAT(Changes(reply, reply, true), IsEmpty());
   EXPECT_THAT(Changes(reply, reply, false), IsEmpty());
+  const ShmemConfigReply garbage = Reply(2, {{0, kMiB}, {2, kMiB}}, 2056, 1);
+  const ShmemConfigReply other_garbage = Reply(2, {{0, kMiB}, {2, kMiB}}, 2056, 2);
+  EXPECT_THAT(Changes(garbage, other_garbage, true), ElementsAre("raised PADDING_NONZERO"));
 }
 
 TEST(ConfigReader, AnotherAnswerIsAnErrorOnOneConnectionAndInfoAfterAReconnect) {

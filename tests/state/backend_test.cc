@@ -21,6 +21,8 @@ TEST(BackendTest, ChecksRequestsAgainstReportedRegionsOnly) {
   EXPECT_EQ(fs0.backend.CheckUnmap(UnmapOf(2, 0, kPage)), RequestFailure::kNone);
   fs0.Apply(RegionRetired{2});
   EXPECT_EQ(fs0.backend.CheckMap(MapOf(2, kPage, kPage)), RequestFailure::kUnknownShmid);
+  EXPECT_EQ(fs0.backend.CheckUnmap(UnmapOf(2, 0, kPage)), RequestFailure::kNone) << "it is mapped still";
+  fs0.Unmap(UnmapOf(2, 0, kPage));
   EXPECT_EQ(fs0.backend.CheckUnmap(UnmapOf(2, 0, kPage)), RequestFailure::kUnknownShmid);
 }
 
@@ -75,6 +77,27 @@ TEST(BackendTest, PendingRequestsNeverFallBelowZero) {
   EXPECT_EQ(fs0.backend.status().pending_requests, 0U);
   fs0.Apply(MapSettled{MapOf(0, 0, kPage), 1, 0, RequestFailure::kNone});
   EXPECT_EQ(fs0.backend.status().pending_requests, 0U);
+}
+
+TEST(BackendTest, WhyAConnectionEndedStaysOpenUntilOneIsAnswered) {
+  BackendUnderTest fs0;
+  for (const FindingCode code : {FindingCode::kShmemAdvertisedNoConfig, FindingCode::kConfigReplyMalformed,
+                                 FindingCode::kMessageTooLarge}) {
+    fs0.Apply(FindingRaised{code});
+    fs0.Apply(Connected{});
+    fs0.Apply(Connected{});
+    EXPECT_TRUE(fs0.IsOpen(code, kWholeBackend)) << FindingCodeName(code);
+    fs0.Apply(ConfigSeen{});
+    EXPECT_FALSE(fs0.IsOpen(code, kWholeBackend)) << FindingCodeName(code);
+  }
+}
+
+TEST(BackendTest, AnUnmapWithADescriptorIsNoted) {
+  BackendUnderTest fs0;
+  UnmapRequest request = UnmapOf(2, 0, kPage);
+  request.fd_count = 1;
+  fs0.Apply(UnmapRequested{request});
+  EXPECT_TRUE(fs0.IsOpen(FindingCode::kUnmapWithFd, 2));
 }
 
 TEST(BackendTest, AnUnmapThatWaitsIsShownUntilItFails) {

@@ -183,6 +183,9 @@ TEST(CauseTextTest, SaysWhoWhatExpectedGot) {
        "GET_FEATURES",
        "GET_FEATURES: expected payload of at most 4096 bytes, got 4294967295"},
       {{.reason = StateReason::kClosedByBackend}, "", "the back-end closed the connection"},
+      {{.reason = StateReason::kClosedByBackend, .on_backend_channel = true},
+       "",
+       "the back-end closed the back-end channel"},
       {{.reason = StateReason::kClosedByBackend, .message_id = 44, .error_number = ECONNRESET},
        "GET_SHMEM_CONFIG",
        "the back-end closed the connection instead of replying to GET_SHMEM_CONFIG (ECONNRESET)"},
@@ -195,7 +198,7 @@ TEST(CauseTextTest, SaysWhoWhatExpectedGot) {
        "earlier draft"},
       {{.reason = StateReason::kSystemError, .error_number = EMFILE},
        "",
-       "shmemd: Too many open files (EMFILE)"},
+       "shmemd has reached its own limit of open descriptors (EMFILE)"},
       {{.reason = StateReason::kRequestRefused, .message_id = 21, .got = 1},
        "SET_BACKEND_REQ_FD",
        "SET_BACKEND_REQ_FD was refused: the back-end answered 1"},
@@ -270,6 +273,18 @@ TEST(ProbeReportTest, PassesIfNothingFailedAndItCameToItsEnd) {
   report.failure = {};
   report.checks.push_back(CheckWith(CheckResult::kFailed));
   EXPECT_FALSE(report.passed());
+}
+
+TEST(FindingWordsTest, AMalformedAnswerSaysWhichOfItIsWrong) {
+  const auto summary = [](EvidenceKey key, uint64_t expected, uint64_t got) {
+    return SummaryOf(FindingCode::kConfigReplyMalformed, kWholeBackend,
+                     {{{key, got}, {EvidenceKey::kExpected, expected}}});
+  };
+  EXPECT_THAT(summary(EvidenceKey::kFlags, 5, 1), HasSubstr("expected flags 0x5, got 0x1"));
+  EXPECT_THAT(summary(EvidenceKey::kFdCount, 0, 2), HasSubstr("expected 0 file descriptors, got 2"));
+  EXPECT_THAT(summary(EvidenceKey::kMessageId, 44, 43), HasSubstr("expected message 44, got 43"));
+  EXPECT_THAT(summary(EvidenceKey::kReplyPayloadBytes, 2056, 4),
+              HasSubstr("expected 8 to 2056 bytes of payload in steps of 8, got 4"));
 }
 
 }  // namespace

@@ -219,21 +219,6 @@ TEST(DecodeConfigReplyTest, CutAtEveryByte) {
   }
 }
 
-TEST(CheckReplyHeaderTest, TakesOnlyWhatQemuTakes) {
-  const auto check = [](std::string_view name) {
-    return CheckReplyHeader(HeaderOf(name), FrontendRequest::kGetShmemConfig);
-  };
-  EXPECT_TRUE(check("config_gap").ok());
-  EXPECT_EQ(ErrorOf(check("bad_config_flags_request")),
-            "reply to GET_SHMEM_CONFIG (44): expected flags 0x5, got 0x1");
-  EXPECT_EQ(ErrorOf(check("bad_config_flags_need_reply")),
-            "reply to GET_SHMEM_CONFIG (44): expected flags 0x5, got 0xd");
-  EXPECT_EQ(ErrorOf(check("bad_header_reserved_flag")),
-            "reply to GET_SHMEM_CONFIG (44): expected flags 0x5, got 0x11");
-  EXPECT_EQ(ErrorOf(check("bad_config_id_43")),
-            "reply to GET_SHMEM_CONFIG (44): expected the same request id, got 43");
-}
-
 TEST(DecodeMMapTest, MapAndUnmap) {
   EXPECT_EQ(*MMapIn("map_read_write"), kMap);
   EXPECT_TRUE(MMapIn("map_read_write")->writable());
