@@ -102,8 +102,7 @@ grpc::ServerUnaryReactor* AdminService::ProbeBackend(grpc::CallbackServerContext
   }
   return CommandCall::Start(
       *context, control_, feed::ProbeCommand{socket}, [socket, response](const feed::CommandResult& result) {
-        const grpc::Status status =
-            StatusOf(result, grpc::StatusCode::FAILED_PRECONDITION, {{"socket", socket}});
+        grpc::Status status = StatusOf(result, grpc::StatusCode::FAILED_PRECONDITION, {{"socket", socket}});
         if (status.ok() && result.report) *response = convert::ToProto(*result.report);
         return status;
       });

@@ -7,8 +7,6 @@ namespace shmemd::api {
 namespace {
 
 using grpc::StatusCode;
-using testing::HasSubstr;
-using testing::Not;
 using Stub = v1::ShmemInspector::Stub;
 
 class InspectorTest : public ApiTest {
