@@ -66,6 +66,7 @@ void RelayLoop::Run() {
     int64_t wait_ns = kMostWaitNs;
     if (publisher_.resync_pending()) wait_ns = hub_has_room ? 0 : kResyncWaitNs;
     const size_t ran = loop_->Turn(wait_ns);
+    closer_.Tend();
     // Messages first; but a session that always has one must not hide the others from the readers.
     if (publisher_.resync_pending() && (ran == 0 || hub_has_room)) hub_has_room = publisher_.ResyncStep();
   }
