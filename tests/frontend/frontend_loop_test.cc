@@ -194,6 +194,7 @@ TEST(FrontendLoop, TwoHundredBackendsAreServedWithinFiveSeconds) {
   const FdBalance balance;
   constexpr int kBackends = 200;
   std::vector<std::unique_ptr<BackendThread>> peers;
+  peers.reserve(kBackends);
   for (int i = 0; i < kBackends; ++i) peers.push_back(std::make_unique<BackendThread>(QuietScript()));
   Sidecar sidecar(QuickConfig(), size_t{1} << 15);
   for (int i = 0; i < kBackends; ++i)
