@@ -92,6 +92,8 @@ v1::Backend::StateReason EnumToProto(state::StateReason reason) {
       return v1::Backend::CLOSED_BY_SHMEMD;
     case state::StateReason::kRequestRefused:
       return v1::Backend::REQUEST_REFUSED;
+    case state::StateReason::kClosedByFrontend:
+      return v1::Backend::CLOSED_BY_FRONTEND;
   }
   return v1::Backend::STATE_REASON_UNSPECIFIED;
 }

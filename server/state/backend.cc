@@ -67,17 +67,23 @@ BackendTotals Backend::Totals() const {
 
 // Findings speak of what this connection showed: those of the one before are history now. But why a
 // connection ended stays open until one did better: a back-end that never answers is connected to again and
-// again.
+// again. A new session starts without mappings: whatever a VMM had before, this one has not.
 void Backend::Take(const Connected& body, const Event& event) {
   ++status_.epoch;
   status_.peer = body.peer;
   status_.connect_time_ns = event.wall_time_ns;
   status_.pending_requests = 0;
+  status_.frontend_peer = {};
+  status_.device_state = DeviceState::kUnknown;
+  status_.observation = {};
+  ClearMappings(event.wall_time_ns);
   for (auto& [key, finding] : findings_) {
     if (!EndedConnection(finding.code)) finding.open = false;
   }
   RestartPeaks();
 }
+
+void Backend::Take(const FrontendConnected& body, const Event&) { status_.frontend_peer = body.peer; }
 
 void Backend::Take(const StateChanged& body, const Event&) {
   status_.state = body.state;
@@ -88,6 +94,7 @@ void Backend::Take(const Disconnected& body, const Event& event) {
   status_.state = body.state;
   status_.cause = body.cause;
   status_.pending_requests = 0;
+  status_.device_state = DeviceState::kUnknown;
   const auto reason = static_cast<size_t>(body.cause.reason);
   if (reason < status_.disconnect_counts.size()) ++status_.disconnect_counts[reason];
   // Behind a relay the VMM may go on using what was mapped.
@@ -141,6 +148,37 @@ void Backend::Take(const MappingsStaled&, const Event& event) { StaleMappings(ev
 void Backend::Take(const MappingsCleared&, const Event& event) { ClearMappings(event.wall_time_ns); }
 
 void Backend::Take(const PeaksReset&, const Event&) { RestartPeaks(); }
+
+void Backend::Take(const DeviceStateChanged& body, const Event&) { status_.device_state = body.state; }
+
+void Backend::Take(const DeviceReset& body, const Event& event) {
+  ++status_.reset_count;
+  if (body.suspected) {
+    Raise(FindingCode::kStaleAfterReset, kWholeBackend, {{{EvidenceKey::kLen, Totals().stale_bytes}}},
+          event.wall_time_ns);
+  } else {
+    ClearMappings(event.wall_time_ns);
+    Close(FindingCode::kStaleAfterReset, kWholeBackend);
+  }
+}
+
+void Backend::Take(const MappingEchoed& body, const Event& event) {
+  if (FindRegion(body.shmid) == nullptr) return;
+  Region& region = Named(body.shmid, event.wall_time_ns);
+  region.table.SetInMemoryTable(body.shm_offset, body.in_memory_table);
+  region.status.peak_mapped_bytes =
+      std::max(region.status.peak_mapped_bytes, region.table.totals().mapped_bytes);
+}
+
+void Backend::Take(const ObservationChanged& body, const Event&) { status_.observation = body.observation; }
+
+void Backend::Take(const TrafficCounted& body, const Event&) { status_.traffic = body.traffic; }
+
+void Backend::Take(const ForwardsTimed& body, const Event&) { status_.forward_durations = body.durations; }
+
+void Backend::Take(const GuardActed& body, const Event&) {
+  ++(body.code == FindingCode::kGuardDropped ? status_.guard_dropped : status_.guard_refused);
+}
 
 // The region of a shmid; known from here on.
 Region& Backend::Named(uint8_t shmid, int64_t wall_time_ns) {

@@ -85,6 +85,7 @@ class Backend {
 
  private:
   void Take(const Connected& body, const Event& event);
+  void Take(const FrontendConnected& body, const Event& event);
   void Take(const StateChanged& body, const Event& event);
   void Take(const Disconnected& body, const Event& event);
   void Take(const FeaturesSeen& body, const Event& event);
@@ -101,6 +102,13 @@ class Backend {
   void Take(const MappingsStaled& body, const Event& event);
   void Take(const MappingsCleared& body, const Event& event);
   void Take(const PeaksReset& body, const Event& event);
+  void Take(const DeviceStateChanged& body, const Event& event);
+  void Take(const DeviceReset& body, const Event& event);
+  void Take(const MappingEchoed& body, const Event& event);
+  void Take(const ObservationChanged& body, const Event& event);
+  void Take(const TrafficCounted& body, const Event& event);
+  void Take(const ForwardsTimed& body, const Event& event);
+  void Take(const GuardActed& body, const Event& event);
 
   Region& Named(uint8_t shmid, int64_t wall_time_ns);
   void Map(Region& region, const MapSettled& body, const Event& event);

@@ -27,4 +27,22 @@ const char* ModeName(Mode mode) {
   return "unknown";
 }
 
+const char* QueryName(Query query) { return query == Query::kInject ? "inject" : "snoop"; }
+
+const char* GuardName(Guard guard) {
+  switch (guard) {
+    case Guard::kOff:
+      return "off";
+    case Guard::kWarn:
+      return "warn";
+    case Guard::kProtect:
+      return "protect";
+  }
+  return "unknown";
+}
+
+const char* OnBackendMissingName(OnBackendMissing what) {
+  return what == OnBackendMissing::kRefuse ? "refuse" : "wait";
+}
+
 }  // namespace shmemd::state

@@ -140,6 +140,29 @@ std::string CauseText(const Cause& cause, std::string_view message_name) {
     case StateReason::kRequestRefused:
       return absl::StrCat(MessageText(cause, message_name), " was refused: the back-end answered ",
                           cause.got);
+    case StateReason::kClosedByFrontend:
+      return "the front-end closed the connection";
+  }
+  return "unknown reason";
+}
+
+std::string UnobservedText(const Observation& observation) {
+  const char* channel = observation.on_backend_channel ? "the back-end channel" : "the main channel";
+  switch (observation.reason) {
+    case UnobservedReason::kNone:
+      return {};
+    case UnobservedReason::kPairingLost:
+      return absl::StrCat("PAIRING_LOST: on ", channel, " an answer to message ", observation.expected,
+                          " was next, got ", observation.got);
+    case UnobservedReason::kTooManyPending:
+      return absl::StrCat("TOO_MANY_PENDING: more than ", observation.expected, " requests on ", channel,
+                          " have no answer yet");
+    case UnobservedReason::kBackendChannelOdd:
+      return absl::StrCat("BACKEND_CHANNEL_ODD: SET_BACKEND_REQ_FD carried ", observation.got,
+                          " descriptors, expected 1 that is a Unix stream socket");
+    case UnobservedReason::kMessageTooLarge:
+      return absl::StrCat("MESSAGE_TOO_LARGE: message ", observation.got, " on ", channel,
+                          " is larger than shmemd looks into");
   }
   return "unknown reason";
 }

@@ -20,11 +20,16 @@ enum class BackendHandle : uint32_t {};
 struct Connected {
   PeerProcess peer;
 };
+// Relay: who the VMM is. Comes after Connected.
+struct FrontendConnected {
+  PeerProcess peer;
+};
 struct StateChanged {
   BackendState state{};
   Cause cause;
 };
-// The connection ended. Frontend mode: all mappings are gone at once. Sizes stay.
+// The connection ended. Frontend mode: all mappings are gone at once; relay: they become STALE, what is gone
+// was cleared before. Sizes stay.
 struct Disconnected {
   BackendState state{};  // kDisconnected or kFailed
   Cause cause;
@@ -86,10 +91,44 @@ struct MappingsCleared {};
 // Peaks start again from what is mapped now.
 struct PeaksReset {};
 
-using EventBody =
-    std::variant<Connected, StateChanged, Disconnected, FeaturesSeen, RegionReported, RegionRetired,
-                 ConfigSeen, QueryDone, MapRequested, MapSettled, UnmapRequested, UnmapSettled, FindingRaised,
-                 FindingClosed, MappingsStaled, MappingsCleared, PeaksReset>;
+// Relay: the rings started or stopped.
+struct DeviceStateChanged {
+  DeviceState state{};
+};
+// The device was reset. Suspected: the VMM did not say so, but its memory table came back without mappings
+// that were in it. Known: all mappings are gone.
+struct DeviceReset {
+  bool suspected = false;
+};
+// Relay: a memory table of the VMM was seen to hold this mapping, or not. One that is held is MAPPED again if
+// it was STALE: it still exists.
+struct MappingEchoed {
+  uint64_t shm_offset = 0;
+  uint8_t shmid = 0;
+  InMemoryTable in_memory_table{};
+};
+// Relay: whether the conversation can be followed; kNone: from its start again.
+struct ObservationChanged {
+  Observation observation;
+};
+// Relay: absolute numbers.
+struct TrafficCounted {
+  Traffic traffic{};
+};
+// Relay: absolute numbers.
+struct ForwardsTimed {
+  DurationHistogram durations;
+};
+// Relay: the guard answered or dropped a request. `code` is kGuardRefused or kGuardDropped.
+struct GuardActed {
+  FindingCode code{};
+};
+
+using EventBody = std::variant<Connected, FrontendConnected, StateChanged, Disconnected, FeaturesSeen,
+                               RegionReported, RegionRetired, ConfigSeen, QueryDone, MapRequested, MapSettled,
+                               UnmapRequested, UnmapSettled, FindingRaised, FindingClosed, MappingsStaled,
+                               MappingsCleared, PeaksReset, DeviceStateChanged, DeviceReset, MappingEchoed,
+                               ObservationChanged, TrafficCounted, ForwardsTimed, GuardActed>;
 
 struct Event {
   static constexpr uint32_t kVersion = 1;

@@ -261,6 +261,57 @@ constexpr std::array<FindingRow, kFindingCodeCount> kTable = {{
     {kUnmapWithFd, kInfo, "UNMAP_WITH_FD",
      "SHMEM_UNMAP[ of {len:x} bytes at {shm_offset}] carried[ {fd_count}] file descriptors, expected none",
      "Send SHMEM_UNMAP without a descriptor. QEMU closes it; rust-vmm and crosvm refuse the message."},
+    {kMapWhenStopped, kError, "MAP_WHEN_STOPPED",
+     "message {message_id}[ for {len:x} bytes at {shm_offset}] was sent while the device was not started: it "
+     "crashes QEMU 11.1.3",
+     "Map and unmap only between the first SET_VRING_ENABLE 1 and the first SET_VRING_ENABLE 0. The "
+     "specification lets a suspended device send nothing. guard: protect keeps such requests from the VMM, "
+     "but "
+     "cannot help with one that is under way when the guest resets the device."},
+    {kReadOnlyNotEnforced, kWarning, "READ_ONLY_NOT_ENFORCED",
+     "the mapping[ of {len:x} bytes at {shm_offset}] is read-only, which QEMU 11.1.3 does not enforce: the "
+     "guest "
+     "can write to the file",
+     "Do not count on flags 0 to keep a guest from writing: send a descriptor of data that may be written, "
+     "or a "
+     "memfd sealed with F_SEAL_WRITE, which QEMU then refuses to map."},
+    {kMemoryTableFull, kError, "MEMORY_TABLE_FULL",
+     "{got} mappings and memory regions are in use, and the memory table of this device holds {limit}: QEMU "
+     "answers the map with success and sends no memory table any more",
+     "Offer CONFIGURE_MEM_SLOTS (bit 15) in the back-end, or keep fewer mappings at a time. From the map "
+     "that "
+     "does not fit on, the back-end's own view of guest memory is out of date."},
+    {kEchoDeadlock, kError, "ECHO_DEADLOCK",
+     "the VMM waits for the answer to message {message_id}, the back-end for the answer to its SHMEM_MAP or "
+     "SHMEM_UNMAP, and neither has come[ for {got} ms]",
+     "Answer SET_MEM_TABLE and ADD_MEM_REG without a lock that the sender of maps holds: QEMU tells the "
+     "back-end "
+     "of each mapping as memory, waits for its answer, and reads the next map only then."},
+    {kSecondFrontend, kWarning, "SECOND_FRONTEND",
+     "a second front-end has connected and waits, since a session is under way",
+     "One device has one VMM. If the old VMM is gone, its connection ends and the waiting one is served; if "
+     "it "
+     "hangs, end it. Give each VM a relay entry of its own."},
+    {kPairingLost, kError, "PAIRING_LOST",
+     "an answer does not belong to the oldest request[: expected message {expected}, got {got}], so this "
+     "session "
+     "is not followed any more; its traffic goes on",
+     "One of the two peers answers out of order, twice, or not at all. What is shown of mappings is of the "
+     "time "
+     "before; it is right again from the next connection on."},
+    {kGuardRefused, kWarning, "GUARD_REFUSED",
+     "message {message_id}[ for {len:x} bytes at {shm_offset}] was answered with an error by shmemd, since "
+     "the "
+     "device was not started",
+     "Fix the back-end: it maps or unmaps while the device is stopped, which crashes QEMU 11.1.3. With "
+     "guard: warn "
+     "the request would have been passed on."},
+    {kGuardDropped, kWarning, "GUARD_DROPPED",
+     "message {message_id}[ for {len:x} bytes at {shm_offset}] did not ask for an answer and was dropped by "
+     "shmemd, since the device was not started",
+     "Fix the back-end: it maps or unmaps while the device is stopped, which crashes QEMU 11.1.3. It now "
+     "believes "
+     "in a mapping that does not exist: set NEED_REPLY, so that it learns of refusals."},
 }};
 
 constexpr bool IsInOrder() {

@@ -56,8 +56,16 @@ enum class FindingCode : uint8_t {
   kMapMalformed,
   kMissingBackendReq,
   kUnmapWithFd,
+  kMapWhenStopped,
+  kReadOnlyNotEnforced,
+  kMemoryTableFull,
+  kEchoDeadlock,
+  kSecondFrontend,
+  kPairingLost,
+  kGuardRefused,
+  kGuardDropped,
 };
-inline constexpr int kFindingCodeCount = static_cast<int>(FindingCode::kUnmapWithFd) + 1;
+inline constexpr int kFindingCodeCount = static_cast<int>(FindingCode::kGuardDropped) + 1;
 
 // Names of the numbers of a case. kNone ends the list.
 enum class EvidenceKey : uint8_t {

@@ -4,6 +4,7 @@
 #include <bit>
 #include <iterator>
 #include <limits>
+#include <utility>
 
 namespace shmemd::state {
 namespace {
@@ -149,11 +150,22 @@ void RegionTable::MarkAllStale() {
 }
 
 void RegionTable::SetUnmapPending(uint64_t shm_offset, bool pending) {
-  if (leaves_.empty()) return;
-  MappingLeaf& leaf = LeafOf(shm_offset)->second;
-  const size_t index = leaf.LowerBound(shm_offset);
-  if (index == leaf.mappings.size() || leaf.mappings[index].shm_offset != shm_offset) return;
-  leaf.mappings[index].unmap_pending = pending ? 1 : 0;
+  if (PackedMapping* mapping = StartingAt(shm_offset)) mapping->unmap_pending = pending ? 1 : 0;
+}
+
+void RegionTable::SetInMemoryTable(uint64_t shm_offset, InMemoryTable in_memory_table) {
+  PackedMapping* mapping = StartingAt(shm_offset);
+  if (mapping == nullptr) return;
+  mapping->in_memory_table = static_cast<uint8_t>(in_memory_table) & 3U;
+  const bool stale = static_cast<MappingState>(mapping->state) == MappingState::kStale;
+  if (!stale || in_memory_table != InMemoryTable::kYes) return;
+  Account(*mapping, false);
+  mapping->state = static_cast<uint8_t>(MappingState::kMapped);
+  Account(*mapping, true);
+}
+
+PackedMapping* RegionTable::StartingAt(uint64_t shm_offset) {
+  return const_cast<PackedMapping*>(std::as_const(*this).StartingAt(shm_offset));
 }
 
 uint64_t RegionTable::free_bytes() const {

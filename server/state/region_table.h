@@ -75,6 +75,10 @@ class RegionTable {
   // effect.
   void SetUnmapPending(uint64_t shm_offset, bool pending);
 
+  // Whether the VMM's memory table holds the mapping that starts at `shm_offset`. kYes: a STALE one is MAPPED
+  // again. Nothing there: no effect.
+  void SetInMemoryTable(uint64_t shm_offset, InMemoryTable in_memory_table);
+
   const RegionTotals& totals() const { return totals_; }
   uint64_t free_bytes() const;          // 0 while the size is unknown
   uint64_t largest_hole_bytes() const;  // 0 while the size is unknown or when full
@@ -98,6 +102,7 @@ class RegionTable {
   Leaves::const_iterator LeafOf(uint64_t shm_offset) const;
   const PackedMapping* FirstOverlap(uint64_t begin, uint64_t end) const;
   const PackedMapping* StartingAt(uint64_t shm_offset) const;
+  PackedMapping* StartingAt(uint64_t shm_offset);
   Outcome RemoveOverlap(uint64_t begin, uint64_t end);
 
   void Add(const Mapping& mapping);

@@ -80,6 +80,20 @@ const char* StateReasonName(StateReason reason) {
       return "CLOSED_BY_SHMEMD";
     case StateReason::kRequestRefused:
       return "REQUEST_REFUSED";
+    case StateReason::kClosedByFrontend:
+      return "CLOSED_BY_FRONTEND";
+  }
+  return "UNKNOWN";
+}
+
+const char* DeviceStateName(DeviceState state) {
+  switch (state) {
+    case DeviceState::kUnknown:
+      return "UNKNOWN";
+    case DeviceState::kStopped:
+      return "STOPPED";
+    case DeviceState::kStarted:
+      return "STARTED";
   }
   return "UNKNOWN";
 }

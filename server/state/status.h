@@ -42,8 +42,9 @@ enum class StateReason : uint8_t {
   kSystemError,
   kClosedByShmemd,
   kRequestRefused,
+  kClosedByFrontend,
 };
-inline constexpr int kStateReasonCount = 18;
+inline constexpr int kStateReasonCount = 19;
 
 // What of a message was not as expected.
 enum class WireAspect : uint8_t {
@@ -114,6 +115,42 @@ struct ShmemConfig {
 
 const char* NumRegionsMeaningName(NumRegionsMeaning meaning);  // "COUNT_OR_SPAN"
 
+// Whether the virtio device runs, as its rings tell.
+enum class DeviceState : uint8_t { kUnknown, kStopped, kStarted };
+const char* DeviceStateName(DeviceState state);  // "STARTED"
+
+// Why a relayed conversation cannot be followed any more, though it goes on.
+enum class UnobservedReason : uint8_t {
+  kNone,
+  kPairingLost,        // an answer did not belong to the oldest request
+  kTooManyPending,     // more requests without an answer than are remembered
+  kBackendChannelOdd,  // SET_BACKEND_REQ_FD did not carry exactly one stream socket
+  kMessageTooLarge,    // a reply that was awaited is larger than what is looked into
+};
+inline constexpr int kUnobservedReasonCount = 5;
+// "PAIRING_LOST: expected an answer to message 9, got 10". `cause` has the numbers. Empty for kNone.
+struct Observation {
+  UnobservedReason reason = UnobservedReason::kNone;
+  bool on_backend_channel = false;  // else on the main channel
+  uint32_t expected = 0;
+  uint32_t got = 0;
+
+  bool operator==(const Observation&) const = default;
+};
+std::string UnobservedText(const Observation& observation);
+
+// What one side sent on one channel of a relay, since the back-end was attached. Never falls.
+struct TrafficCounters {
+  uint64_t messages = 0;
+  uint64_t bytes = 0;
+  uint64_t fds = 0;
+  uint64_t decode_errors = 0;
+
+  bool operator==(const TrafficCounters&) const = default;
+};
+// By channel (0: main, 1: back-end channel), then by sender (0: front-end, 1: back-end).
+using Traffic = std::array<std::array<TrafficCounters, 2>, 2>;
+
 enum class Exposed : uint8_t { kUnknown, kYes, kNo };
 
 // Durations in buckets whose upper bounds are powers of four from 1 microsecond to 16.8 seconds.
@@ -134,6 +171,9 @@ struct BackendStatus {
   Features features;
   ShmemConfig config;
   PeerProcess peer;
+  PeerProcess frontend_peer;  // relay: the VMM's process
+  DeviceState device_state = DeviceState::kUnknown;
+  Observation observation;   // relay: whether what is shown follows the traffic
   uint32_t epoch = 0;        // connections made
   uint32_t reset_count = 0;  // device resets seen
   uint32_t pending_requests = 0;
@@ -145,6 +185,10 @@ struct BackendStatus {
   std::array<uint64_t, kStateReasonCount> disconnect_counts{};
   DurationHistogram query_durations;
   DurationHistogram map_durations;
+  DurationHistogram forward_durations;  // relay: message seen to message handed on
+  Traffic traffic{};                    // relay
+  uint64_t guard_refused = 0;           // relay: requests that the guard answered itself
+  uint64_t guard_dropped = 0;           // relay: requests without NEED_REPLY that the guard dropped
 
   bool operator==(const BackendStatus&) const = default;
 };
