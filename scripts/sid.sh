@@ -123,10 +123,14 @@ make_guest() {
   stamp guest "$recipe"
 }
 
+version_of() {
+  in_sid dpkg-query --show "$1" | cut -f2
+}
+
 versions() {
   local qemu virtiofsd
-  qemu=$(in_sid dpkg-query --show --showformat='${Version}' qemu-system-x86)
-  virtiofsd=$(in_sid dpkg-query --show --showformat='${Version}' virtiofsd)
+  qemu=$(version_of qemu-system-x86)
+  virtiofsd=$(version_of virtiofsd)
   echo "QEMU $qemu, virtiofsd $virtiofsd, guest Linux $(<"$SID/guest/version"), in $SID"
 }
 

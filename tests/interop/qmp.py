@@ -35,7 +35,7 @@ class Qmp:
         self._events.remove(name)
 
     def monitor(self, line: str) -> str:
-        return self.command("human-monitor-command", **{"command-line": line})
+        return self.command("human-monitor-command", **{"command-line": line}).replace("\r\n", "\n")
 
     def quit(self) -> None:
         # QEMU may be gone before it has answered.

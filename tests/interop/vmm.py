@@ -1,11 +1,9 @@
-"""QEMU out of the sid root: with a generic vhost-user device and no guest, or with a Linux guest and virtiofs."""
+"""QEMU and virtiofsd out of the sid root: with a generic vhost-user device and no guest, or with a Linux guest and virtiofs."""
 
 import re
-import signal
 import subprocess
 from pathlib import Path
 
-import tools
 from peers import DEADLINE_S, CheckFailed, Process, eventually
 from qmp import Qmp
 from qtest import QTest
@@ -15,15 +13,13 @@ MACHINE = [
     *("-nodefaults", "-no-user-config", "-display", "none", "-m", "128M"),
     *("-object", "memory-backend-memfd,id=ram,size=128M,share=on"),
 ]
-# What `info mtree` shows of a mapping: a RAM region with the name of the shared memory region's mapping.
-MTREE_LINE = re.compile(r"^ *([0-9a-f]{16})-([0-9a-f]{16}) \(prio -?\d+, (\S+)\): (.*)$")
-
 
 class SidRoot:
     """The root that scripts/sid.sh made. Sockets shared with its programs live in its /tmp."""
 
-    def __init__(self, path: Path, versions: str):
-        self.path, self.versions = path, versions
+    def __init__(self, description: str):
+        versions, _, path = description.rpartition(", in ")
+        self.path = Path(path)
         self.qemu_version = re.search(r"QEMU (?:\d+:)?([\d.]+)", versions)[1]
 
     @property
@@ -34,7 +30,13 @@ class SidRoot:
         return f"/{path.relative_to(self.path)}"
 
     def command(self, program: str, *arguments: str) -> list[str]:
+        """Runs it as the process that is started, so a signal that ends it is seen."""
         return ["chroot", str(self.path), program, *arguments]
+
+    def command_with_proc(self, program: str, *arguments: str) -> list[str]:
+        """The same with a root that is a mount and has a /proc, in a namespace that ends with the program."""
+        mount = 'mount --rbind "$0" "$0" && mount --bind /proc "$0/proc" && exec chroot "$0" "$@"'
+        return ["unshare", "--mount", "sh", "-c", mount, str(self.path), program, *arguments]
 
 
 class Qemu(Process):
@@ -94,3 +96,38 @@ class DeviceVm(Qemu):
             self._qtest = None
         super().kill()
         self._qtest_socket.unlink(missing_ok=True)
+
+
+class GuestVm(Qemu):
+    """A small Linux with a virtiofs of that tag, without KVM; its console takes one command a line."""
+
+    BOOT_DEADLINE_S = 90.0
+
+    def __init__(self, root: SidRoot, directory: Path, backend: Path, tag: str):
+        super().__init__(
+            root,
+            directory,
+            *("-machine", "q35,memory-backend=ram", "-accel", "tcg", "-serial", "stdio"),
+            *("-kernel", "/guest/vmlinuz", "-initrd", "/guest/initrd.gz"),
+            *("-append", "console=ttyS0 quiet panic=-1"),
+            *("-chardev", f"socket,id=device,path={root.inside(backend)}"),
+            *("-device", f"vhost-user-fs-pci,chardev=device,tag={tag}"),
+        )
+
+    def await_boot(self) -> None:
+        self.next_line("guest: ready", self.BOOT_DEADLINE_S)
+
+    def tell(self, line: str, deadline_s: float = 30.0) -> str:
+        """Has the guest do one thing; returns what it answered."""
+        self.write_line(line)
+        return self.next_line("guest: ", deadline_s).partition("guest: ")[2]
+
+
+class Virtiofsd(Process):
+    """Ends by itself when its front-end leaves."""
+
+    def __init__(self, root: SidRoot, socket: Path, shared: Path):
+        where = [f"--socket-path={root.inside(socket)}", f"--shared-dir={root.inside(shared)}"]
+        super().__init__(root.command_with_proc("/usr/libexec/virtiofsd", *where, "--sandbox=chroot", "--rlimit-nofile=0"))
+        self.name = "virtiofsd"
+        eventually("socket of virtiofsd", socket.is_socket, True)
