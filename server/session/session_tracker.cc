@@ -230,11 +230,7 @@ void SessionTracker::Asked(int64_t now_ns) {
   CheckQuestion(now_ns);
 }
 
-bool SessionTracker::AskAgain() {
-  if (options_.query != state::Query::kInject || !state_->negotiation.shmem_agreed()) return false;
-  state_->query.AskAgain();
-  return true;
-}
+void SessionTracker::WantConfig() { state_->query.AskAgain(); }
 
 void SessionTracker::CheckQuestion(int64_t now_ns) {
   const PendingRequest* next = state_->main.FindOldest(

@@ -75,11 +75,10 @@ class SessionTracker {
   // never inside a postcopy exchange). It becomes true after a message has passed or OnDeadline was called,
   // once a session, when the VMM has gone on without asking; see config_query.h.
   bool MayAsk() const;
-  // Ask once more, though the configuration is known: MayAsk is true again as soon as the rules allow.
+  // Ask once more, though the configuration is known: MayAsk is true again as soon as the rules allow. Without
+  // effect with query: snoop.
   void WantConfig();
   void Asked(int64_t now_ns);
-  // MayAsk once more, though it was asked before. False: not with query: snoop, or before SHMEM is agreed on.
-  bool AskAgain();
 
   // Monotonic; INT64_MAX: nothing to wait for. OnDeadline is called when it has passed.
   int64_t NextDeadline() const;

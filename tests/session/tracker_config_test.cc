@@ -163,7 +163,8 @@ TEST(TrackerInject, SnoopNeverAsks) {
   talk.Negotiate();
   talk.Start();
   EXPECT_FALSE(talk.tracker.MayAsk());
-  EXPECT_FALSE(talk.tracker.AskAgain());
+  talk.tracker.WantConfig();
+  EXPECT_FALSE(talk.tracker.MayAsk());
   EXPECT_EQ(talk.tracker.NextDeadline(), INT64_MAX);
 }
 
@@ -211,7 +212,8 @@ TEST(TrackerInject, NeverAsksBeforeShmemIsOfferedAndAcknowledged) {
     talk.Negotiate(offered, acked);
     talk.Start();
     EXPECT_FALSE(talk.tracker.MayAsk());
-    EXPECT_FALSE(talk.tracker.AskAgain());
+    talk.tracker.WantConfig();
+    EXPECT_FALSE(talk.tracker.MayAsk());
   }
 }
 
@@ -306,7 +308,7 @@ TEST(TrackerInject, ARefreshAsksOnceMore) {
   talk.AskConfig();
   talk.Start();
   EXPECT_FALSE(talk.tracker.MayAsk());
-  EXPECT_TRUE(talk.tracker.AskAgain());
+  talk.tracker.WantConfig();
   AskOurselves(talk);
   EXPECT_EQ(AnswerUs(talk), Verdict::kSwallow);
   EXPECT_FALSE(talk.tracker.MayAsk());
