@@ -81,6 +81,12 @@ std::string DescribeError(const absl::Status& status, const Endpoint& endpoint) 
                     "\n  this needs the admin role: ask at the admin socket, --endpoint unix:", kAdminSocket,
                     " unless configured otherwise, as its owner");
   }
+  if (reason == "QUERY_NOT_ALLOWED") {
+    absl::StrAppend(
+        &text,
+        "\n  a relay asks a back-end only with query: inject (or --query inject); make sure that the "
+        "back-end answers\n  GET_SHMEM_CONFIG: some say that they do and drop the connection of the VM");
+  }
   return text;
 }
 
