@@ -91,7 +91,7 @@ void AddConversation(Samples& samples, const BackendNumbers& backend) {
   const std::string& id = backend.id;
   const state::BackendStatus& status = backend.status;
   samples.Add(Metric::kBackendUp, {id}, backend.up ? 1 : 0);
-  const int bit = status.features.shmem_bit;
+  const auto bit = status.features.shmem_bit;
   samples.Add(Metric::kBackendInfo,
               {id, state::ModeName(backend.mode), bit < 0 ? "" : std::to_string(bit),
                state::NumRegionsMeaningName(status.config.meaning)},

@@ -35,7 +35,8 @@ std::string AllTables(const CannedData& data, const PrintStyle& style) {
   std::string text = RenderBackends(backends, style) + "\n" + RenderConfigs(backends, style) + "\n";
   text += RenderRegions(ListOf(data.regions, &v1::ListRegionsResponse::mutable_regions), style) + "\n";
   text += RenderMappings(ListOf(data.mappings, &v1::ListMappingsResponse::mutable_mappings), style) + "\n";
-  text += RenderFindings(ListOf(data.findings, &v1::ListFindingsResponse::mutable_findings), style) + "\n";
+  text +=
+      RenderFindings(ListOf(data.findings, &v1::ListFindingsResponse::mutable_findings), style, false) + "\n";
   const v1::Backend& second = data.backends[1];
   return second.has_features() ? text + RenderFeatures(second.features(), style) : text;
 }
@@ -78,6 +79,15 @@ TEST(DescribeState, SaysWhatIsMissing) {
   EXPECT_THAT(DescribeState(negotiating), ::testing::StartsWith("PAIRING_LOST"));
   negotiating.set_mode(v1::Backend::FRONTEND);
   EXPECT_EQ(DescribeState(negotiating), "");
+}
+
+TEST(Printers, FindingsThatMayBeClosedSayWhetherTheyAreOpen) {
+  std::vector<v1::Finding> findings = SampleData().findings;
+  findings.at(1).set_open(false);
+  const auto list = ListOf(findings, &v1::ListFindingsResponse::mutable_findings);
+  EXPECT_THAT(RenderFindings(list, Style(0), true),
+              ::testing::ContainsRegex("COUNT  OPEN  SUMMARY\n.* yes   .*\n.* no    "));
+  EXPECT_THAT(RenderFindings(list, Style(0), false), ::testing::Not(::testing::HasSubstr("OPEN")));
 }
 
 TEST(DescribeConfig, SaysWhatTheNumberMeans) {
