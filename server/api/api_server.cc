@@ -26,11 +26,12 @@ absl::Status MakeParents(const std::string& path) {
 
 }  // namespace
 
-ApiServer::ApiServer(ApiConfig config, ReplicaReader reader, feed::Control& control)
+ApiServer::ApiServer(ApiConfig config, ReplicaReader reader, feed::Control& frontend, feed::Control* relay)
     : config_(std::move(config)),
       inspector_(reader, config_.facts),
       read_server_(inspector_, std::make_unique<AdminRefusal>(config_.admin_socket.path)),
-      admin_server_(inspector_, std::make_unique<AdminService>(std::move(reader), control)) {}
+      admin_server_(inspector_,
+                    std::make_unique<AdminService>(reader, CommandRouter(reader, frontend, relay))) {}
 
 ApiServer::~ApiServer() { Shutdown(std::chrono::milliseconds::zero()); }
 
