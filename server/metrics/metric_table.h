@@ -41,6 +41,8 @@ enum class Metric : uint8_t {
   kBuildInfo,
   kEventsDropped,
   kScrapeDuration,
+  kGrpcHandled,
+  kGrpcHandling,
   kProcessCpuSeconds,
   kProcessResidentMemoryBytes,
   kProcessVirtualMemoryBytes,
