@@ -124,13 +124,13 @@ class RustBackend(Process):
 
 
 class Shmemd(Process):
-    """shmemd in frontend mode with one back-end, rust0."""
+    """shmemd with one back-end, rust0, attached by the given options."""
 
-    def __init__(self, programs: Path, run_dir: Path, backend: Path):
+    def __init__(self, programs: Path, run_dir: Path, attach: list[str]):
         self.run_dir, self._ctl = run_dir, programs / "shmemctl"
         self.api_socket, self.admin_socket = run_dir / "api.sock", run_dir / "admin.sock"
         self.metrics_address = f"127.0.0.1:{free_port()}"
-        command = [str(programs / "shmemd"), "--frontend", f"rust0={backend}", "--run-dir", str(run_dir)]
+        command = [str(programs / "shmemd"), *attach, "--run-dir", str(run_dir)]
         super().__init__([*command, "--metrics-listen", self.metrics_address])
         eventually("shmemd's /readyz", self._ready, True)
 
@@ -177,8 +177,25 @@ class Shmemd(Process):
         return {shmid: int(region["sizeBytes"]) for shmid, region in self.regions().items()}
 
     def mappings(self) -> set[tuple]:
-        """{(shmid, shm_offset, length, fd_offset, writable)} of everything that is MAPPED."""
-        return {mapping_values(entry) for entry in self.ctl("mappings", "rust0").get("mappings", [])}
+        """{(shmid, shm_offset, length, fd_offset, writable)} of everything listed, all of it MAPPED."""
+        return {mapping_values(entry) for entry in self.listed_mappings()}
+
+    def listed_mappings(self) -> list[dict]:
+        return self.ctl("mappings", "rust0").get("mappings", [])
+
+    def mapping_states(self) -> dict[tuple, str]:
+        """{(shmid, shm_offset, length): state}"""
+        return {mapping_range(entry): entry["state"] for entry in self.listed_mappings()}
+
+    def backings(self) -> dict[tuple, tuple]:
+        """{(shmid, shm_offset, length): (device, inode)} of what is mapped there."""
+        return {
+            mapping_range(entry): (int(entry["backing"]["device"]), int(entry["backing"]["inode"]))
+            for entry in self.listed_mappings()
+        }
+
+    def open_findings(self) -> set[str]:
+        return {finding["code"] for finding in self.ctl("findings").get("findings", []) if finding.get("open")}
 
     def fd_count(self) -> int:
         return len(list(Path(f"/proc/{self.pid}/fd").iterdir()))
@@ -186,6 +203,10 @@ class Shmemd(Process):
 
 def mapping_values(entry: dict) -> tuple:
     expect(f"state of {entry['name']}", entry["state"], "MAPPED")
+    return *mapping_range(entry), int(entry["fdOffsetBytes"]), entry["access"] == "READ_WRITE"
+
+
+def mapping_range(entry: dict) -> tuple[int, int, int]:
     match = re.fullmatch(r"backends/rust0/regions/(\d+)/mappings/(?:0x)?([0-9a-f]+)", entry["name"])
     if not match:
         raise CheckFailed(
@@ -193,8 +214,7 @@ def mapping_values(entry: dict) -> tuple:
         )
     offset = int(entry["shmOffsetBytes"])
     expect(f"offset in the name {entry['name']}", int(match[2], 16), offset)
-    length, fd_offset = int(entry["lengthBytes"]), int(entry["fdOffsetBytes"])
-    return int(match[1]), offset, length, fd_offset, entry["access"] == "READ_WRITE"
+    return int(match[1]), offset, int(entry["lengthBytes"])
 
 
 class Scrape:

@@ -1,0 +1,68 @@
+"""QEMU 11.1.3 dies of a request that comes while its device is not started. Does `guard: protect` keep it alive?
+
+Each check shows itself real: directly, or with the guard off, QEMU has to die of the very same request.
+"""
+
+from collections.abc import Callable
+
+from peers import Shmemd, eventually, expect
+from vm_bench import Stand, VmBench
+
+REQUEST = "map 0 0x10000 0x10000 rw"
+
+
+def before_driver_ok(stand: Stand) -> None:
+    stand.vm.driver()
+
+
+def after_a_guest_reset(stand: Stand) -> None:
+    driver = stand.vm.driver()
+    driver.start()
+    driver.reset()
+
+
+def while_the_vm_is_stopped(stand: Stand) -> None:
+    stand.vm.driver().start()
+    stand.vm.qmp.command("stop")
+
+
+MOMENTS = [before_driver_ok, after_a_guest_reset, while_the_vm_is_stopped]
+
+
+def a_request_without_a_started_device_kills_qemu(bench: VmBench) -> None:
+    for moment in MOMENTS:
+        with bench.stand(guard="off") as stand:
+            moment(stand)
+            expect(f"answer to '{REQUEST}' {moment.__name__}", stand.backend.step(REQUEST), False)
+            bench.expect_crash(stand.vm)
+
+
+def guard_protect_refuses_it_and_qemu_lives(bench: VmBench) -> None:
+    for moment in MOMENTS:
+        with bench.stand(guard="protect") as stand:
+            moment(stand)
+            stand.says("device", device_state, "STOPPED" if moment is not before_driver_ok else device_state(stand.shmemd))
+            stand.backend.is_refused(REQUEST)
+            stand.backend.is_refused("unmap 0 0x10000 0x10000")
+            expect("info mtree", stand.in_vm(), set())
+            stand.says("finding", lambda shmemd: "GUARD_REFUSED" in shmemd.open_findings(), True)
+            works_afterwards(stand, moment)
+
+
+def works_afterwards(stand: Stand, moment: Callable) -> None:
+    if moment is while_the_vm_is_stopped:
+        stand.vm.qmp.command("cont")
+    else:
+        stand.vm.driver().start()
+    stand.says("device", device_state, "STARTED")
+    stand.backend.accepts(REQUEST)
+    eventually("info mtree", stand.in_vm, {(0, 0x10000, 0x10000)})
+    stand.says("mappings", Shmemd.mappings, {(0, 0x10000, 0x10000, 0, True)})
+
+
+def device_state(shmemd: Shmemd) -> str:
+    return shmemd.backend()["deviceState"]
+
+
+CHECKS = [a_request_without_a_started_device_kills_qemu]
+RELAY_CHECKS = [guard_protect_refuses_it_and_qemu_lives]
