@@ -195,7 +195,9 @@ class Shmemd(Process):
         }
 
     def open_findings(self) -> set[str]:
-        return {finding["code"] for finding in self.ctl("findings").get("findings", []) if finding.get("open")}
+        return {
+            finding["code"] for finding in self.ctl("findings").get("findings", []) if finding.get("open")
+        }
 
     def fd_count(self) -> int:
         return len(list(Path(f"/proc/{self.pid}/fd").iterdir()))

@@ -167,7 +167,9 @@ class VirtioPci:
         for half in (0, 1):
             wanted = VERSION_1 >> 32 * half & 0xFFFF_FFFF
             self._set(Register.DEVICE_FEATURE_SELECT, half)
-            expect(f"offered of feature bits {wanted:#x}", self._get(Register.DEVICE_FEATURE) & wanted, wanted)
+            expect(
+                f"offered of feature bits {wanted:#x}", self._get(Register.DEVICE_FEATURE) & wanted, wanted
+            )
             self._set(Register.DRIVER_FEATURE_SELECT, half)
             self._set(Register.DRIVER_FEATURE, wanted)
         self.set_status(ACKNOWLEDGE | DRIVER | FEATURES_OK)

@@ -1,7 +1,7 @@
 """QEMU and the rust-vmm back-end, directly and through shmemd's relay: does everybody see the same mappings?
 
-The facts about QEMU hold for 11.1 and are its own, not the protocol's: an overlap is judged by bytes, a reset drops
-all mappings without a word, and the memory table has room for eight ranges, two of them the machine's own.
+The facts about QEMU hold for 11.1 and are its own, not the protocol's: a reset drops all mappings without a
+word, and without memory slots the memory table has room for eight ranges, two of them the machine's own.
 """
 
 import random
@@ -99,6 +99,33 @@ def random_maps_and_unmaps_are_in_every_table(bench: VmBench) -> None:
         counts_agree(stand)
 
 
+def a_backend_maps_as_soon_as_it_is_started(bench: VmBench) -> None:
+    steps = [*LIVE, "unmap 5 0x1000 0x3000", "map 2 0x0 0x1000 rw", "map 2 0x0 0x1000 rw"]
+    with bench.stand("--started", "--steps", "; ".join(steps)) as stand:
+        expect("info mtree before the start", stand.in_vm(), set())
+        stand.vm.driver().start()
+        eventually("requests", lambda: len(stand.logged()), len(steps))
+        expect("answers", [entry["ok"] for entry in stand.logged()], [True, True, True, True, False])
+        agree(stand)
+
+
+def memory_slots_show_many_mappings(bench: VmBench) -> None:
+    """With CONFIGURE_MEM_SLOTS each mapping comes and goes by a message of its own, and there may be many."""
+    with bench.stand("--mem-slots") as stand:
+        stand.vm.driver().start()
+        for number in range(32):
+            stand.backend.accepts(f"map 0 {number * 0x2000:#x} 0x1000 rw")
+        agree(stand)
+        live = set(stand.live())
+        stand.vm.qmp.command("stop")
+        shows(stand, "stop", live)
+        stand.vm.qmp.command("cont")
+        shows(stand, "cont", live)
+        for number in range(0, 32, 2):
+            stand.backend.accepts(f"unmap 0 {number * 0x2000:#x} 0x1000")
+        agree(stand)
+
+
 def random_step(generator: random.Random, live: list[tuple[int, int, int]]) -> str:
     """Some of them fail: a part of a mapping unmapped, an overlap, an end outside of the region."""
     if live and (len(live) == MAX_LIVE or generator.random() < 0.45):
@@ -107,7 +134,8 @@ def random_step(generator: random.Random, live: list[tuple[int, int, int]]) -> s
     shmid, size = generator.choice(list(REGIONS.items()))
     offset = generator.randrange(0, size // 0x1000) * 0x1000
     length = generator.choice([0x1000, 0x2000, 0x8000, 0x40000])
-    return f"map {shmid} {offset:#x} {length:#x} {generator.choice(['rw', 'ro'])} {generator.choice([0, 0x3000]):#x}"
+    access, fd_offset = generator.choice(["rw", "ro"]), generator.choice([0, 0x3000])
+    return f"map {shmid} {offset:#x} {length:#x} {access} {fd_offset:#x}"
 
 
 def agree(stand: Stand) -> None:
@@ -234,6 +262,8 @@ CHECKS = [
     the_guest_sees_the_regions_of_the_backend,
     every_map_and_unmap_is_in_every_table,
     random_maps_and_unmaps_are_in_every_table,
+    a_backend_maps_as_soon_as_it_is_started,
+    memory_slots_show_many_mappings,
     a_guest_reset_drops_mappings_without_a_word,
     a_system_reset_is_a_guest_reset,
     a_stopped_vm_keeps_its_mappings,
