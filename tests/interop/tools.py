@@ -54,7 +54,7 @@ def pinned(tool: str, fetch: bool) -> Path:
 
 @functools.cache
 def sid_root() -> str:
-    """Makes the Debian sid root if it is not there; returns what is in it, and where it is: "..., in PATH"."""
+    """Makes the Debian sid root if it is not there; returns "WHAT IS IN IT, in PATH", or nothing."""
     script = ROOT / "scripts" / "sid.sh"
     with subprocess.Popen(
         [str(script)], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True
