@@ -30,23 +30,25 @@ std::string Evidence(const v1::Finding& finding) {
 
 }  // namespace
 
-std::string RenderFindings(const v1::ListFindingsResponse& findings, const PrintStyle& style) {
+std::string RenderFindings(const v1::ListFindingsResponse& findings, const PrintStyle& style,
+                           bool with_closed) {
   std::vector<Column> columns = {{"SEVERITY"},
                                  {"CODE", Align::kLeft, 16},
                                  {"RESOURCE", Align::kLeft, 10},
                                  {"COUNT", Align::kRight, 0, true},
+                                 {"OPEN"},
                                  {"SUMMARY", Align::kLeft, 20}};
-  if (style.wide)
-    columns.insert(columns.end(), {{"REMEDY"}, {"EVIDENCE"}, {"OPEN"}, {"FIRST SEEN"}, {"LAST SEEN"}});
+  if (style.wide) columns.insert(columns.end(), {{"REMEDY"}, {"EVIDENCE"}, {"FIRST SEEN"}, {"LAST SEEN"}});
+  const bool with_open = with_closed || style.wide;
   Table table(std::move(columns));
   for (const v1::Finding& finding : findings.findings()) {
-    std::vector<Cell> cells = {SeverityCell(finding.severity()), finding.code(),
-                               ShortName(finding.resource()), absl::StrCat(finding.occurrence_count()),
-                               finding.summary()};
+    const std::string open = finding.open() ? "yes" : "no";
+    std::vector<Cell> cells = {
+        SeverityCell(finding.severity()),         finding.code(),        ShortName(finding.resource()),
+        absl::StrCat(finding.occurrence_count()), with_open ? open : "", finding.summary()};
     if (style.wide) {
-      cells.insert(cells.end(),
-                   {finding.remedy(), Evidence(finding), std::string(finding.open() ? "yes" : "no"),
-                    FormatTime(finding.first_seen_time()), FormatTime(finding.last_seen_time())});
+      cells.insert(cells.end(), {finding.remedy(), Evidence(finding), FormatTime(finding.first_seen_time()),
+                                 FormatTime(finding.last_seen_time())});
     }
     table.AddRow(std::move(cells));
   }

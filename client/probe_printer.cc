@@ -48,7 +48,7 @@ std::string Regions(const v1::ProbeReport& report, const PrintStyle& style) {
   Table table({{"SHMID", Align::kRight}, {"SIZE", Align::kRight}, {"BYTES", Align::kRight}});
   for (const v1::Region& region : report.regions()) {
     table.AddRow({absl::StrCat(region.shmid()), FormatBytes(region.size_bytes(), style.bytes),
-                  FormatHex(region.size_bytes())});
+                  FormatBytes(region.size_bytes(), /*plain=*/true)});
   }
   return absl::StrCat("\n", table.Render(style));
 }

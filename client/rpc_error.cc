@@ -29,6 +29,25 @@ std::string DescribeUnreachable(const absl::Status& status, const Endpoint& endp
                       diagnosis.empty() ? Message(status) : diagnosis);
 }
 
+// Empty where the server sent none.
+google::rpc::ErrorInfo InfoOf(const absl::Status& status) {
+  const auto payload = status.GetPayload(kErrorInfoUrl);
+  google::rpc::ErrorInfo info;
+  if (!payload.has_value() || !info.ParseFromString(std::string(*payload))) info.Clear();
+  return info;
+}
+
+// Where the role is served: the server knows best.
+std::string AdminRoleHint(const google::rpc::ErrorInfo& info) {
+  const auto socket = info.metadata().find("admin_socket");
+  std::string text = "\n  this needs the admin role: ask at the admin socket, --endpoint unix:";
+  if (socket == info.metadata().end()) {
+    return absl::StrCat(text, kAdminSocket, " unless configured otherwise, as its owner");
+  }
+  if (socket->second.empty()) return "\n  this needs the admin role, which this shmemd serves nowhere";
+  return absl::StrCat(text, Printable(socket->second, true), ", as its owner");
+}
+
 }  // namespace
 
 absl::Status FromRpc(const grpc::Status& status) {
@@ -42,12 +61,7 @@ absl::Status FromRpc(const grpc::Status& status) {
   return converted;
 }
 
-std::string ErrorReason(const absl::Status& status) {
-  const auto payload = status.GetPayload(kErrorInfoUrl);
-  google::rpc::ErrorInfo info;
-  if (!payload.has_value() || !info.ParseFromString(std::string(*payload))) return "";
-  return Printable(info.reason(), false);
-}
+std::string ErrorReason(const absl::Status& status) { return Printable(InfoOf(status).reason(), false); }
 
 ExitCode ExitCodeOf(const absl::Status& status) {
   switch (status.code()) {
@@ -76,11 +90,7 @@ std::string DescribeError(const absl::Status& status, const Endpoint& endpoint) 
   std::string text = Message(status);
   absl::StrAppend(&text, " [", absl::StatusCodeToString(status.code()), reason.empty() ? "" : ", ", reason,
                   "; asked ", Where(endpoint), "]");
-  if (reason == "ADMIN_ROLE_REQUIRED") {
-    absl::StrAppend(&text,
-                    "\n  this needs the admin role: ask at the admin socket, --endpoint unix:", kAdminSocket,
-                    " unless configured otherwise, as its owner");
-  }
+  if (reason == "ADMIN_ROLE_REQUIRED") text += AdminRoleHint(InfoOf(status));
   return text;
 }
 

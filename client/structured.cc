@@ -1,6 +1,9 @@
 #include "client/structured.h"
 
 #include <absl/strings/str_cat.h>
+#include <absl/strings/str_replace.h>
+#include <absl/strings/strip.h>
+#include <google/protobuf/struct.pb.h>
 #include <google/protobuf/util/json_util.h>
 
 #include <algorithm>
@@ -118,6 +121,12 @@ class Yaml {
   std::string text_;
 };
 
+// JSON without its last newline, one level further in. A newline is never inside of a string.
+std::string Indented(const std::string& json) {
+  const absl::string_view text = absl::StripSuffix(json, "\n");
+  return absl::StrReplaceAll(text, {{"\n", "\n "}});
+}
+
 }  // namespace
 
 std::string ToJson(const google::protobuf::Message& message, std::string_view list_field) {
@@ -130,6 +139,35 @@ std::string ToJson(const google::protobuf::Message& message, std::string_view li
     return list_field.empty() ? "{}\n" : absl::StrCat("{\n \"", std::string(list_field), "\": []\n}\n");
   }
   return json;
+}
+
+std::string JsonArray(const std::vector<std::string>& values) {
+  std::string json = "[";
+  for (const std::string& value : values) {
+    absl::StrAppend(&json, json.size() > 1 ? "," : "", "\n ", Indented(value));
+  }
+  return json += values.empty() ? "]\n" : "\n]\n";
+}
+
+std::string JsonObject(const std::vector<std::pair<std::string, std::string>>& fields) {
+  std::string json = "{";
+  for (const auto& [name, value] : fields) {
+    absl::StrAppend(&json, json.size() > 1 ? "," : "", "\n ", JsonString(name), ": ", Indented(value));
+  }
+  return json += fields.empty() ? "}\n" : "\n}\n";
+}
+
+std::string JsonWithField(const std::string& object, const std::string& name, const std::string& value) {
+  const size_t fields = object.find('"');
+  if (fields == std::string::npos) return JsonObject({{name, value}});
+  return absl::StrCat("{\n ", JsonString(name), ": ", Indented(value), ",\n ", object.substr(fields));
+}
+
+std::string JsonString(const std::string& text) {
+  google::protobuf::Value value;
+  value.set_string_value(text);
+  std::string json;
+  return google::protobuf::util::MessageToJsonString(value, &json).ok() ? json : "\"\"";
 }
 
 std::string JsonToYaml(std::string_view json) { return Yaml(json).Convert(); }

@@ -72,14 +72,12 @@ void Context::Note(std::string_view text) const {
   std::fprintf(stderr, "%.*s\n", static_cast<int>(text.size()), text.data());
 }
 
-void Context::PrintMessage(const google::protobuf::Message& message, std::string_view list_field) {
-  const std::string json = client::ToJson(message, list_field);
-  if (output_ == Output::kYaml) {
-    if (messages_++ > 0) Print("---\n");
-    Print(client::JsonToYaml(json));
-  } else {
-    Print(json);
-  }
+void Context::PrintMessage(const google::protobuf::Message& message, std::string_view list_field) const {
+  PrintJson(client::ToJson(message, list_field));
+}
+
+void Context::PrintJson(const std::string& json) const {
+  Print(output_ == Output::kYaml ? client::JsonToYaml(json) : json);
 }
 
 client::ExitCode Context::Fail(const absl::Status& status, const client::Endpoint& endpoint) const {

@@ -49,9 +49,10 @@ class Context {
   void Print(std::string_view text) const;
   // A line to standard error.
   void Note(std::string_view text) const;
-  // The message as JSON or YAML, whichever was asked for; several are separated as each of them wants it.
-  // `list_field`: see client::ToJson.
-  void PrintMessage(const google::protobuf::Message& message, std::string_view list_field = "");
+  // The message as JSON or YAML, whichever was asked for. `list_field`: see client::ToJson.
+  void PrintMessage(const google::protobuf::Message& message, std::string_view list_field = "") const;
+  // JSON as it is, or as YAML, whichever was asked for. A command prints one document.
+  void PrintJson(const std::string& json) const;
 
   // Says on standard error what went wrong and returns the exit code for it.
   client::ExitCode Fail(const absl::Status& status, const client::Endpoint& endpoint) const;
@@ -62,7 +63,6 @@ class Context {
 
   Output output_ = Output::kTable;
   bool quiet_ = false;
-  int messages_ = 0;
   client::PrintStyle style_;
   std::chrono::milliseconds timeout_{0};
   std::string endpoint_;

@@ -5,12 +5,13 @@
 #include <memory>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "client/resource_name.h"
 #include "client/shmemctl/command_line.h"
+#include "client/structured.h"
 #include "client/text.h"
-#include "grpc/health/v1/health.pb.h"
 
 namespace shmemd::shmemctl {
 namespace {
@@ -31,8 +32,8 @@ struct Look {
   client::Endpoint endpoint;
   std::string status;  // of grpc.health.v1
   bool serving = false;
-  int backend_count = 0;
-  std::vector<std::string> down;  // back-ends that are not up, in words
+  std::vector<v1::Backend> backends;
+  std::vector<std::string> down;  // those of them that are not up, in words
 
   bool healthy() const { return error.ok() && serving && down.empty(); }
 };
@@ -41,7 +42,7 @@ void LookAtBackends(client::Client* client, Look* look) {
   const auto list = client->ListBackends();
   look->error = list.status();
   if (!list.ok()) return;
-  look->backend_count = list->backends_size();
+  look->backends.assign(list->backends().begin(), list->backends().end());
   for (const v1::Backend& backend : list->backends()) {
     if (backend.state() == v1::Backend::ACTIVE || backend.state() == v1::Backend::PROBED) continue;
     look->down.push_back(absl::StrCat(
@@ -75,17 +76,31 @@ absl::StatusOr<Look> LookFor(const Context& context, const HealthArguments& argu
   }
 }
 
-void PrintLook(Context& context, const Look& look, bool backends) {
+// What shmemd said of itself, as its health service spells it, and beside it the state of each back-end.
+std::string LookAsJson(const Look& look, bool backends) {
+  std::vector<std::pair<std::string, std::string>> fields = {{"status", client::JsonString(look.status)}};
+  if (!backends) return client::JsonObject(fields);
+  std::vector<std::string> states;
+  for (const v1::Backend& backend : look.backends) {
+    v1::Backend state;
+    state.set_name(backend.name());
+    state.set_state(backend.state());
+    state.set_state_detail(backend.state_detail());
+    states.push_back(client::ToJson(state));
+  }
+  fields.emplace_back("healthy", look.healthy() ? "true" : "false");
+  fields.emplace_back("backends", client::JsonArray(states));
+  return client::JsonObject(fields);
+}
+
+void PrintLook(const Context& context, const Look& look, bool backends) {
   if (context.structured()) {
-    grpc::health::v1::HealthCheckResponse response;
-    response.set_status(look.healthy() ? grpc::health::v1::HealthCheckResponse::SERVING
-                                       : grpc::health::v1::HealthCheckResponse::NOT_SERVING);
-    context.PrintMessage(response);
+    context.PrintJson(LookAsJson(look, backends));
   } else if (!context.quiet()) {
     std::string text = look.status;
     if (backends) {
-      const auto up = static_cast<size_t>(look.backend_count) - look.down.size();
-      absl::StrAppend(&text, ", ", up, " of ", look.backend_count, " back-ends up");
+      const size_t up = look.backends.size() - look.down.size();
+      absl::StrAppend(&text, ", ", up, " of ", look.backends.size(), " back-ends up");
     }
     context.Print(text += '\n');
   }

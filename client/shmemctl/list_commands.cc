@@ -157,7 +157,7 @@ bool IsBad(const v1::ListFindingsResponse& list, const std::string& fail_on) {
   return false;
 }
 
-void PrintFindings(Context& context, const v1::ListFindingsResponse& list) {
+void PrintFindings(const Context& context, const v1::ListFindingsResponse& list, bool with_closed) {
   if (context.structured()) {
     context.PrintMessage(list, "findings");
   } else if (context.quiet()) {
@@ -167,7 +167,7 @@ void PrintFindings(Context& context, const v1::ListFindingsResponse& list) {
   } else if (list.findings().empty()) {
     context.Note("no findings");
   } else {
-    context.Print(client::RenderFindings(list, context.style()));
+    context.Print(client::RenderFindings(list, context.style(), with_closed));
   }
 }
 
@@ -178,7 +178,7 @@ ExitCode Findings(Context& context, const FindingsArguments& arguments) {
   if (!client.ok()) return context.Fail(client.status());
   const auto list = client->ListFindings(client::BackendName(*target), arguments.all);
   if (!list.ok()) return context.Fail(list.status(), client->endpoint());
-  PrintFindings(context, *list);
+  PrintFindings(context, *list, arguments.all);
   return IsBad(*list, arguments.fail_on) ? ExitCode::kFindings : ExitCode::kOk;
 }
 

@@ -8,6 +8,7 @@
 #include "client/address_map.h"
 #include "client/resource_name.h"
 #include "client/shmemctl/command_line.h"
+#include "client/structured.h"
 
 namespace shmemd::shmemctl {
 namespace {
@@ -53,6 +54,7 @@ ExitCode Map(Context& context, const std::string& argument) {
   if (!client.ok()) return context.Fail(client.status());
   const auto names = RegionNames(&*client, *target);
   if (!names.ok()) return context.Fail(names.status(), client->endpoint());
+  std::vector<std::string> layouts;  // as JSON
   bool first = true;
   for (const std::string& name : *names) {
     const auto layout = client->GetRegionLayout(name);
@@ -61,7 +63,7 @@ ExitCode Map(Context& context, const std::string& argument) {
     if (went_away) continue;
     if (!layout.ok()) return context.Fail(layout.status(), client->endpoint());
     if (context.structured()) {
-      context.PrintMessage(*layout);
+      layouts.push_back(client::ToJson(*layout));
       continue;
     }
     if (!first) context.Print("\n");
@@ -69,7 +71,13 @@ ExitCode Map(Context& context, const std::string& argument) {
     const absl::Status printed = PrintPicture(context, &*client, *layout);
     if (!printed.ok()) return context.Fail(printed, client->endpoint());
   }
-  if (names->empty()) context.Note("no regions");
+  if (context.structured()) {
+    context.PrintJson(target->shmid.has_value()
+                          ? layouts.front()
+                          : client::JsonObject({{"layouts", client::JsonArray(layouts)}}));
+  } else if (first) {
+    context.Note("no regions");
+  }
   return ExitCode::kOk;
 }
 

@@ -1,16 +1,16 @@
 // probe: ask a back-end directly, without a daemon.
 #include <absl/strings/str_cat.h>
+#include <absl/strings/str_join.h>
 
 #include <chrono>
-#include <cstdlib>
-#include <fstream>
 #include <memory>
-#include <sstream>
+#include <set>
 #include <string>
+#include <vector>
 
 #include "client/probe_printer.h"
 #include "client/shmemctl/command_line.h"
-#include "client/shmemctl/unix_table.h"
+#include "client/shmemctl/socket_users.h"
 #include "client/text.h"
 #include "server/convert/probe_report.h"
 #include "server/frontend/prober.h"
@@ -22,36 +22,37 @@ namespace v1 = ::vhost::shmem::v1;
 
 using client::ExitCode;
 
-constexpr char kUnixTable[] = "/proc/net/unix";
-
 struct ProbeArguments {
   std::string socket;
   std::string fail_on = "failed";
   bool force = false;
 };
 
-// The path without symbolic links; as it is where that cannot be said.
-std::string RealPath(const std::string& path) {
-  const std::unique_ptr<char, void (*)(void*)> real(::realpath(path.c_str(), nullptr), std::free);
-  return real == nullptr ? path : real.get();
+std::string Listed(const std::vector<std::string>& names) { return absl::StrJoin(names, ", "); }
+
+// Who is in the way of a probe; empty: nobody is known to be.
+std::string Obstacle(const std::string& socket) {
+  const std::string path = client::Printable(socket, true);
+  const SocketUsers users = FindSocketUsers(socket);
+  if (!users.known) {
+    return absl::StrCat("/proc/net/unix cannot be read, so somebody may be connected to ", path);
+  }
+  if (users.connections == 0) return "";
+  std::string text = users.clients.empty() ? "somebody is" : absl::StrCat(Listed(users.clients), " is");
+  if (users.clients.size() > 1) text = absl::StrCat(Listed(users.clients), " are");
+  absl::StrAppend(&text, " connected to ", path);
+  if (!users.paths.empty()) {
+    absl::StrAppend(&text, ", which is ", client::Printable(Listed(users.paths), true));
+  }
+  absl::StrAppend(&text, " (", users.connections, users.connections == 1 ? " connection" : " connections");
+  if (!users.backends.empty()) absl::StrAppend(&text, ", served by ", Listed(users.backends));
+  return absl::StrCat(text, "); a probe may take the device from a VM");
 }
 
 // Whether nobody is known to be connected. Says who is in the way, and what is risked otherwise.
 bool MayProbe(const Context& context, const ProbeArguments& arguments) {
-  std::ifstream file(kUnixTable);
-  std::ostringstream table;
-  table << file.rdbuf();
   const std::string path = client::Printable(arguments.socket, true);
-  const std::string real = RealPath(arguments.socket);
-  int connections = ConnectionsAt(table.str(), arguments.socket);
-  if (real != arguments.socket) connections += ConnectionsAt(table.str(), real);
-  std::string obstacle;
-  if (table.str().empty())
-    obstacle = absl::StrCat(kUnixTable, " cannot be read, so somebody may be connected to ", path);
-  if (connections > 0) {
-    obstacle = absl::StrCat("somebody is connected to ", path, " (", connections, " in ", kUnixTable,
-                            "); a probe may take the device from a VM");
-  }
+  const std::string obstacle = Obstacle(arguments.socket);
   if (!obstacle.empty() && !arguments.force) {
     context.Note(absl::StrCat("shmemctl: ", obstacle, "; --force probes nevertheless"));
     return false;
@@ -91,6 +92,10 @@ ExitCode CodeOf(const state::ProbeReport& report, const v1::ProbeReport& message
 }
 
 ExitCode Probe(Context& context, const ProbeArguments& arguments) {
+  if (arguments.socket.empty()) {
+    return context.Fail(
+        absl::InvalidArgumentError("SOCKET: expected the path of a back-end's socket, got an empty string"));
+  }
   if (!MayProbe(context, arguments)) return ExitCode::kGeneric;
   // Half to connect, half for each reply.
   const int64_t half_ns = std::chrono::nanoseconds(context.timeout()).count() / 2;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 
 namespace shmemd::shmemctl {
 namespace {
@@ -16,9 +17,10 @@ std::string_view TakeWord(std::string_view* line) {
 
 }  // namespace
 
-int ConnectionsAt(std::string_view table, std::string_view path) {
+std::vector<UnixConnection> ConnectionsAt(std::string_view table,
+                                          const std::function<bool(const std::string&)>& is_wanted) {
   constexpr std::string_view kConnected = "03";
-  int count = 0;
+  std::vector<UnixConnection> connections;
   while (!table.empty()) {
     std::string_view line = table.substr(0, table.find('\n'));
     table.remove_prefix(std::min(line.size() + 1, table.size()));
@@ -26,9 +28,14 @@ int ConnectionsAt(std::string_view table, std::string_view path) {
     std::array<std::string_view, 7> words;
     for (std::string_view& word : words) word = TakeWord(&line);
     if (line.starts_with(' ')) line.remove_prefix(1);
-    if (words[5] == kConnected && line == path) ++count;
+    uint64_t inode = 0;
+    const std::string_view digits = words[6];
+    const auto parsed = std::from_chars(digits.data(), digits.data() + digits.size(), inode);
+    if (words[5] != kConnected || line.empty() || parsed.ec != std::errc()) continue;
+    const std::string path(line);
+    if (is_wanted(path)) connections.push_back({inode, path});
   }
-  return count;
+  return connections;
 }
 
 }  // namespace shmemd::shmemctl

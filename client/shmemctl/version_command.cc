@@ -4,6 +4,7 @@
 #include <string>
 
 #include "client/shmemctl/command_line.h"
+#include "client/structured.h"
 #include "client/text.h"
 
 namespace shmemd::shmemctl {
@@ -17,8 +18,9 @@ ExitCode Version(Context& context) {
   if (!client.ok()) return context.Fail(client.status());
   const auto server = client->GetServerInfo();
   if (context.structured()) {
-    if (!server.ok()) return context.Fail(server.status(), client->endpoint());
-    context.PrintMessage(*server);
+    const std::string answer = server.ok() ? client::ToJson(*server) : "{}";
+    context.PrintJson(client::JsonWithField(answer, "clientVersion", client::JsonString(SHMEMD_VERSION)));
+    if (!server.ok()) context.Note(client::DescribeError(server.status(), client->endpoint()));
     return ExitCode::kOk;
   }
   context.Print(absl::StrCat("shmemctl ", SHMEMD_VERSION, "\n"));

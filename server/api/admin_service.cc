@@ -31,6 +31,7 @@ grpc::StatusCode CodeOf(feed::CommandFailure failure, grpc::StatusCode busy) {
       return grpc::StatusCode::NOT_FOUND;
     case feed::CommandFailure::kShmemNotNegotiated:
     case feed::CommandFailure::kShmemConfigInvalid:
+    case feed::CommandFailure::kQueryNotAllowed:
       return grpc::StatusCode::FAILED_PRECONDITION;
     case feed::CommandFailure::kBackendUnreachable:
     case feed::CommandFailure::kShuttingDown:

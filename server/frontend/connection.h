@@ -53,6 +53,8 @@ class Connection {
   // GET_SHMEM_CONFIG was answered, and the connection stands.
   bool ready() const { return ready_; }
   bool asking() const { return asked_at_ns_ >= 0; }
+  // The request whose reply is awaited, or was when the connection ended; 0: none.
+  uint32_t awaited_id() const { return awaited_id_; }
 
  private:
   void TryConnect();

@@ -3,9 +3,10 @@
 #include <absl/strings/str_cat.h>
 #include <unistd.h>
 
-#include <filesystem>
 #include <utility>
 #include <variant>
+
+#include "server/base/file_id.h"
 
 namespace shmemd::frontend {
 namespace {
@@ -13,10 +14,6 @@ namespace {
 constexpr int64_t kMostWaitNs = 1'000'000'000;
 // Between two tries while the hub has no room for what it lost.
 constexpr int64_t kResyncWaitNs = 1'000'000;
-
-std::string Normal(const std::string& path) {
-  return std::filesystem::path(path).lexically_normal().string();
-}
 
 }  // namespace
 
@@ -72,6 +69,7 @@ void FrontendLoop::Run() {
     int64_t wait_ns = kMostWaitNs;
     if (publisher_.resync_pending()) wait_ns = hub_has_room ? 0 : kResyncWaitNs;
     loop_->Turn(wait_ns);
+    closer_.Tend();
     // In every turn, also when messages are ready: a back-end that always has one must not hide the others.
     if (publisher_.resync_pending()) hub_has_room = publisher_.ResyncStep();
   }
@@ -132,14 +130,13 @@ FrontendSession* FrontendLoop::FindSession(const std::string& backend_id) const 
 }
 
 std::string FrontendLoop::UserOf(const std::string& socket) const {
-  const std::string wanted = Normal(socket);
   for (const auto& session : sessions_) {
-    if (session->connected() && Normal(session->spec().backend_socket) == wanted) {
+    if (session->connected() && base::IsSameFile(session->spec().backend_socket, socket)) {
       return absl::StrCat("in use by back-end ", session->spec().id);
     }
   }
   for (const auto& [id, probe] : probes_) {
-    if (Normal(probe->socket()) == wanted) return "another probe is under way";
+    if (base::IsSameFile(probe->socket(), socket)) return "another probe is under way";
   }
   return "";
 }

@@ -53,7 +53,7 @@ class FrontendLoop {
   void Execute(uint64_t id, const feed::ProbeCommand& command);
   void OnProbed(uint64_t id, absl::StatusOr<state::ProbeReport> report);
   FrontendSession* FindSession(const std::string& backend_id) const;
-  // Empty: nobody of us is connected to it.
+  // Empty: nobody of us is connected to it, by this path or by another that leads to the same socket.
   std::string UserOf(const std::string& socket) const;
   void Close();
 

@@ -40,9 +40,10 @@ Verdict PassedIf(bool passed, std::string evidence) {
   return passed ? Passed(std::move(evidence)) : Failed(std::move(evidence));
 }
 
+// What came instead of a reply may name any message: the request that waited for it counts.
 bool FailedAt(const ProbeObservation& seen, vhost::FrontendRequest request) {
-  return seen.answers.empty() && seen.failure.reason != StateReason::kNone &&
-         seen.failure.message_id == Id(request);
+  const uint32_t failed_id = seen.awaited_id != 0 ? seen.awaited_id : seen.failure.message_id;
+  return seen.answers.empty() && seen.failure.reason != StateReason::kNone && failed_id == Id(request);
 }
 
 bool OffersShmem(const ProbeObservation& seen) {

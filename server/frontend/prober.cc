@@ -93,6 +93,7 @@ void Prober::OnAnswer(const vhost::ShmemConfigReply& reply, int64_t /*duration_n
 
 void Prober::OnEnded(const state::Cause& cause, int64_t /*query_duration_ns*/) {
   seen_.failure = cause;
+  seen_.awaited_id = connection_.awaited_id();
   Finish();
 }
 

@@ -82,6 +82,8 @@ class SessionTracker {
   // front-end, and Asked is called once it has been (specification: protocol feature SHMEM acknowledged;
   // never inside a postcopy exchange).
   bool MayAsk() const;
+  // Ask once more, though the configuration is known: MayAsk is true again as soon as the rules allow.
+  void WantConfig();
   void Asked(int64_t now_ns);
 
   // Monotonic; INT64_MAX: nothing to wait for. OnDeadline is called when it has passed.

@@ -220,7 +220,7 @@ TEST_F(InspectorTest, LayoutIsOfTheRegionAsItIs) {
 }
 
 TEST_F(InspectorTest, ARequestThatIsTooLargeIsRefusedAndTheNextOneIsServed) {
-  const grpc::Status status = GetRegion(std::string(100 * 1024, 'x'));
+  const grpc::Status status = GetRegion(std::string(size_t{100} * 1024, 'x'));
   EXPECT_EQ(status.error_code(), StatusCode::RESOURCE_EXHAUSTED);
   EXPECT_THAT(GetRegion("backends/gpu0/regions/1"), IsError(StatusCode::NOT_FOUND, "REGION_UNUSED"));
 }

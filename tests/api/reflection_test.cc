@@ -11,7 +11,6 @@
 namespace shmemd::api {
 namespace {
 
-using testing::ElementsAre;
 using testing::UnorderedElementsAre;
 
 struct V1 : ReflectionV1 {

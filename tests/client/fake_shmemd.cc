@@ -27,8 +27,10 @@ bool IsBelow(const std::string& name, const std::string& parent) {
 
 }  // namespace
 
-grpc::Status ErrorWithReason(grpc::StatusCode code, const std::string& message, const std::string& reason) {
+grpc::Status ErrorWithReason(grpc::StatusCode code, const std::string& message, const std::string& reason,
+                             const std::map<std::string, std::string>& metadata) {
   google::rpc::ErrorInfo info;
+  for (const auto& [key, value] : metadata) (*info.mutable_metadata())[key] = value;
   info.set_reason(reason);
   info.set_domain("shmem.vhost");
   google::rpc::Status status;

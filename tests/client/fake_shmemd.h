@@ -5,6 +5,7 @@
 #include <grpcpp/server.h>
 
 #include <atomic>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -18,7 +19,8 @@ namespace shmemd::client {
 namespace v1 = ::vhost::shmem::v1;
 
 // An error with its ErrorInfo.
-grpc::Status ErrorWithReason(grpc::StatusCode code, const std::string& message, const std::string& reason);
+grpc::Status ErrorWithReason(grpc::StatusCode code, const std::string& message, const std::string& reason,
+                             const std::map<std::string, std::string>& metadata = {});
 
 // What is served. Set before the server starts.
 struct CannedData {

@@ -36,7 +36,8 @@ std::string AllTables(const PrintStyle& style) {
   std::string text = RenderBackends(backends, style) + "\n" + RenderConfigs(backends, style) + "\n";
   text += RenderRegions(ListOf(data.regions, &v1::ListRegionsResponse::mutable_regions), style) + "\n";
   text += RenderMappings(ListOf(data.mappings, &v1::ListMappingsResponse::mutable_mappings), style) + "\n";
-  text += RenderFindings(ListOf(data.findings, &v1::ListFindingsResponse::mutable_findings), style) + "\n";
+  text +=
+      RenderFindings(ListOf(data.findings, &v1::ListFindingsResponse::mutable_findings), style, false) + "\n";
   return text += RenderFeatures(data.backends[1].features(), style);
 }
 
@@ -45,6 +46,15 @@ TEST(Printers, TablesAreAsInTheGoldenFiles) {
   ExpectGolden("tables_200.txt", AllTables(Style(200)));
   ExpectGolden("tables_wide.txt", AllTables(Style(80, true)));
   ExpectGolden("tables_bytes.txt", AllTables(Style(0, false, true)));
+}
+
+TEST(Printers, FindingsThatMayBeClosedSayWhetherTheyAreOpen) {
+  std::vector<v1::Finding> findings = SampleData().findings;
+  findings.at(1).set_open(false);
+  const auto list = ListOf(findings, &v1::ListFindingsResponse::mutable_findings);
+  EXPECT_THAT(RenderFindings(list, Style(0), true),
+              ::testing::ContainsRegex("COUNT  OPEN  SUMMARY\n.* yes   .*\n.* no    "));
+  EXPECT_THAT(RenderFindings(list, Style(0), false), ::testing::Not(::testing::HasSubstr("OPEN")));
 }
 
 TEST(DescribeConfig, SaysWhatTheNumberMeans) {

@@ -123,7 +123,21 @@ TEST(Errors, AdminRoleIsNamed) {
   const ProgramRun run = Ctl(fake, {"refresh", "gpu0"});
   EXPECT_EQ(run.exit_code, 1);
   EXPECT_THAT(run.err, HasSubstr("ADMIN_ROLE_REQUIRED"));
-  EXPECT_THAT(run.err, HasSubstr("/run/shmemd/admin.sock"));
+  EXPECT_THAT(run.err, HasSubstr("/run/shmemd/admin.sock unless configured otherwise"));
+}
+
+TEST(Errors, TheAdminSocketIsTheOneThatTheServerNames) {
+  CannedData data = SampleData();
+  const auto refused = [&](const std::string& socket) {
+    data.admin = ErrorWithReason(grpc::StatusCode::PERMISSION_DENIED, "not at this socket",
+                                 "ADMIN_ROLE_REQUIRED", {{"admin_socket", socket}});
+    const FakeShmemd fake(data);
+    return Ctl(fake, {"refresh", "gpu0"}).err;
+  };
+  EXPECT_THAT(refused("/run/vm7/admin.sock"),
+              HasSubstr("--endpoint unix:/run/vm7/admin.sock, as its owner\n"));
+  EXPECT_THAT(refused("/run/vm7/admin.sock"), ::testing::Not(HasSubstr("/run/shmemd/")));
+  EXPECT_THAT(refused(""), HasSubstr("serves nowhere"));
 }
 
 TEST(Errors, BackendOutOfReachIsNotShmemdOutOfReach) {

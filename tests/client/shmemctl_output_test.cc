@@ -1,5 +1,7 @@
 // How the output of shmemctl follows terminal, pipe, locale and flags.
 #include <gmock/gmock.h>
+#include <google/protobuf/struct.pb.h>
+#include <google/protobuf/util/json_util.h>
 #include <gtest/gtest.h>
 
 #include <sstream>
@@ -74,7 +76,48 @@ TEST_F(Output, YamlHasTheSameKeys) {
   const std::string yaml = Ctl(fake_, {"regions", "gpu0", "-o", "yaml"}).out;
   EXPECT_THAT(yaml, ::testing::StartsWith("regions:\n  - name: backends/gpu0/regions/0\n    shmid: 0\n"));
   EXPECT_THAT(yaml, HasSubstr("    sizeBytes: \"4294967296\"\n"));
-  EXPECT_THAT(Ctl(fake_, {"map", "gpu0", "-o", "yaml"}).out, HasSubstr("\n---\nregion:\n"));
+  const std::string layouts = Ctl(fake_, {"map", "gpu0", "-o", "yaml"}).out;
+  EXPECT_THAT(layouts, ::testing::StartsWith("layouts:\n  - region:\n      name: backends/gpu0/regions/0\n"));
+  EXPECT_THAT(layouts, Not(HasSubstr("---")));
+}
+
+// Reads the whole output as one JSON value; a second document behind it is an error.
+google::protobuf::Struct OneDocument(const std::string& json) {
+  google::protobuf::Struct document;
+  EXPECT_TRUE(google::protobuf::util::JsonStringToMessage(json, &document).ok()) << json;
+  return document;
+}
+
+TEST_F(Output, MapIsOneDocument) {
+  const auto document = OneDocument(Ctl(fake_, {"map", "gpu0", "-o", "json"}).out);
+  const auto& all = document.fields().at("layouts");
+  ASSERT_EQ(all.list_value().values_size(), 3);
+  EXPECT_EQ(all.list_value()
+                .values(1)
+                .struct_value()
+                .fields()
+                .at("region")
+                .struct_value()
+                .fields()
+                .at("name")
+                .string_value(),
+            "backends/gpu0/regions/2");
+  const auto one = OneDocument(Ctl(fake_, {"map", "gpu0/2", "-o", "json"}).out);
+  EXPECT_EQ(one.fields().count("region"), 1u);
+  const FakeShmemd empty((CannedData()));
+  EXPECT_EQ(Ctl(empty, {"map", "-o", "json"}).out, "{\n \"layouts\": []\n}\n");
+  EXPECT_EQ(Ctl(empty, {"map", "-o", "yaml"}).out, "layouts: []\n");
+}
+
+TEST_F(Output, VersionsOfBothAsOneDocument) {
+  const auto both = OneDocument(Ctl(fake_, {"version", "-o", "json"}).out);
+  EXPECT_NE(both.fields().at("clientVersion").string_value(), "");
+  EXPECT_EQ(both.fields().at("version").string_value(), "9.8.7");
+  const ProgramRun alone =
+      RunProgram("shmemctl", {"version", "-o", "json", "--endpoint", "unix:/nonexistent/api.sock"});
+  EXPECT_EQ(alone.exit_code, 0);
+  EXPECT_EQ(OneDocument(alone.out).fields().size(), 1u);
+  EXPECT_THAT(alone.err, HasSubstr("/nonexistent/api.sock"));
 }
 
 TEST_F(Output, FlagsBeforeTheCommandCount) {

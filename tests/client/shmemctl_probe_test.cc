@@ -172,13 +172,39 @@ TEST(Probe, SocketInUseIsLeftAlone) {
   const SocketInUse busy;
   const ProgramRun refused = RunProgram("shmemctl", {"probe", busy.path()});
   EXPECT_EQ(refused.exit_code, 1);
-  EXPECT_THAT(refused.err, HasSubstr("somebody is connected to " + busy.path()));
+  const std::string us = "shmemctl_test (pid " + std::to_string(::getpid()) + ")";
+  EXPECT_THAT(refused.err, HasSubstr(" connected to " + busy.path() + " (1 connection, served by " + us));
   EXPECT_THAT(refused.err, HasSubstr("--force"));
   EXPECT_FALSE(busy.was_touched());
   const ProgramRun forced = RunProgram("shmemctl", {"probe", busy.path(), "--force", "--timeout", "200ms"});
   EXPECT_EQ(forced.exit_code, 7);
-  EXPECT_THAT(forced.err, HasSubstr("warning: somebody is connected to "));
+  EXPECT_THAT(forced.err, HasSubstr("warning: "));
+  EXPECT_THAT(forced.err, HasSubstr(" connected to " + busy.path()));
   EXPECT_TRUE(busy.was_touched());
+}
+
+TEST(Probe, SocketInUseIsKnownByEveryPath) {
+  const SocketInUse busy;
+  const std::string folder = busy.path().substr(0, busy.path().rfind('/'));
+  const std::string link = folder + ".link";
+  ASSERT_EQ(::symlink(folder.c_str(), link.c_str()), 0);
+  const std::string file_link = folder + ".sock";
+  ASSERT_EQ(::symlink((link + "/b.sock").c_str(), file_link.c_str()), 0);
+  for (const std::string& path : {link + "/b.sock", file_link}) {
+    const ProgramRun refused = RunProgram("shmemctl", {"probe", path});
+    EXPECT_EQ(refused.exit_code, 1);
+    EXPECT_THAT(refused.err, HasSubstr(" connected to " + path + ", which is " + busy.path() + " ("));
+  }
+  EXPECT_FALSE(busy.was_touched());
+  ::unlink(link.c_str());
+  ::unlink(file_link.c_str());
+}
+
+TEST(Probe, AnEmptyPathIsWrongUsage) {
+  const ProgramRun run = RunProgram("shmemctl", {"probe", ""});
+  EXPECT_EQ(run.exit_code, 2);
+  EXPECT_THAT(run.out, IsEmpty());
+  EXPECT_EQ(run.err, "shmemctl: SOCKET: expected the path of a back-end's socket, got an empty string\n");
 }
 
 // Answers one connection on loopback with the bytes it was given.

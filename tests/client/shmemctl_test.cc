@@ -93,6 +93,13 @@ TEST(Shmemctl, HealthOfServerAndBackends) {
     EXPECT_EQ(run.exit_code, 5);
     EXPECT_EQ(run.out, "SERVING, 1 of 2 back-ends up\n");
     EXPECT_THAT(run.err, HasSubstr("back-end fs0 is DISCONNECTED: the back-end closed the connection"));
+    const ProgramRun json = Ctl(fake, {"health", "--backends", "-o", "json"});
+    EXPECT_EQ(json.exit_code, 5);
+    EXPECT_EQ(json.out,
+              "{\n \"status\": \"SERVING\",\n \"healthy\": false,\n \"backends\": [\n  {\n"
+              "   \"name\": \"backends/fs0\",\n   \"state\": \"DISCONNECTED\",\n"
+              "   \"stateDetail\": \"the back-end closed the connection\"\n  },\n  {\n"
+              "   \"name\": \"backends/gpu0\",\n   \"state\": \"ACTIVE\"\n  }\n ]\n}\n");
   }
   data.backends.erase(data.backends.begin());
   const FakeShmemd all_up(data);

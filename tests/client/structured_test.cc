@@ -22,6 +22,20 @@ TEST(Json, EmptyListIsAList) {
   EXPECT_EQ(ToJson(v1::ListRegionsResponse()), "{}\n");
 }
 
+TEST(Json, DocumentsOfSeveralAreLaidOutLikeOne) {
+  v1::ListRegionsResponse list;
+  list.add_regions()->set_name("one \"1\"");
+  list.add_regions()->set_name("two\nlines");
+  std::vector<std::string> regions;
+  for (const v1::Region& region : list.regions()) regions.push_back(ToJson(region));
+  EXPECT_EQ(JsonObject({{"regions", JsonArray(regions)}}), ToJson(list));
+  EXPECT_EQ(JsonObject({{"regions", JsonArray({})}}), ToJson(v1::ListRegionsResponse(), "regions"));
+  EXPECT_EQ(JsonObject({}), "{}\n");
+  EXPECT_EQ(JsonWithField(JsonObject({{"b", "1"}}), "a", "[]"), JsonObject({{"a", "[]"}, {"b", "1"}}));
+  EXPECT_EQ(JsonWithField(JsonObject({}), "a", "2"), JsonObject({{"a", "2"}}));
+  EXPECT_EQ(JsonString("a \"b\""), R"("a \"b\"")");
+}
+
 TEST(Yaml, SameStructureAsJson) {
   v1::ListMappingsResponse mappings;
   for (const v1::Mapping& mapping : SampleData().mappings) *mappings.add_mappings() = mapping;

@@ -15,11 +15,18 @@ constexpr char kTable[] =
     "0000000000000000: 00000003 00000000 00000000 0001 03 23460 /run/gpu0.sock2\n"
     "torn line";
 
-TEST(UnixTable, CountsAcceptedConnectionsOnly) {
-  EXPECT_EQ(ConnectionsAt(kTable, "/run/gpu0.sock"), 2);
-  EXPECT_EQ(ConnectionsAt(kTable, "/run/with a blank.sock"), 1);
-  EXPECT_EQ(ConnectionsAt(kTable, "/run/gpu"), 0);
-  EXPECT_EQ(ConnectionsAt("", "/run/gpu0.sock"), 0);
+std::vector<UnixConnection> At(std::string_view table, const std::string& wanted) {
+  return ConnectionsAt(table, [&](const std::string& path) { return path == wanted; });
+}
+
+TEST(UnixTable, FindsAcceptedConnectionsOnly) {
+  const std::vector<UnixConnection> two = {{23457, "/run/gpu0.sock"}, {23458, "/run/gpu0.sock"}};
+  EXPECT_EQ(At(kTable, "/run/gpu0.sock"), two);
+  const std::vector<UnixConnection> blank = {{23459, "/run/with a blank.sock"}};
+  EXPECT_EQ(At(kTable, "/run/with a blank.sock"), blank);
+  EXPECT_TRUE(At(kTable, "/run/gpu").empty());
+  EXPECT_TRUE(At(kTable, "").empty());
+  EXPECT_TRUE(At("", "/run/gpu0.sock").empty());
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <csignal>
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <utility>
@@ -18,6 +19,7 @@
 #include "tests/peers/backend_thread.h"
 #include "tests/peers/misbehaviour.h"
 #include "tests/peers/script.h"
+#include "tests/peers/temporary_directory.h"
 
 namespace shmemd::frontend {
 namespace {
@@ -194,6 +196,7 @@ TEST(FrontendLoop, TwoHundredBackendsAreServedWithinFiveSeconds) {
   const FdBalance balance;
   constexpr int kBackends = 200;
   std::vector<std::unique_ptr<BackendThread>> peers;
+  peers.reserve(kBackends);
   for (int i = 0; i < kBackends; ++i) peers.push_back(std::make_unique<BackendThread>(QuietScript()));
   Sidecar sidecar(QuickConfig(), size_t{1} << 15);
   for (int i = 0; i < kBackends; ++i)
@@ -339,6 +342,16 @@ TEST(FrontendLoop, ProbeCommandReportsAndRespectsWhatIsInUse) {
   const feed::CommandResult busy = sidecar.Do(feed::ProbeCommand{attached.socket_path()});
   EXPECT_EQ(busy.failure, feed::CommandFailure::kBackendBusy);
   EXPECT_THAT(busy.message, HasSubstr("in use by back-end gpu0"));
+  // It is the same socket by every other path, too.
+  const peers::TemporaryDirectory directory;
+  const std::filesystem::path socket = attached.socket_path();
+  std::filesystem::create_symlink(socket, directory.path() + "/link.sock");
+  std::filesystem::create_directory_symlink(socket.parent_path(), directory.path() + "/run");
+  for (const std::string& path :
+       {directory.path() + "/link.sock", directory.path() + "/run/" + socket.filename().string(),
+        socket.parent_path().string() + "/./" + socket.filename().string()}) {
+    EXPECT_EQ(sidecar.Do(feed::ProbeCommand{path}).failure, feed::CommandFailure::kBackendBusy) << path;
+  }
   const feed::CommandResult done = sidecar.Do(feed::ProbeCommand{free_one.socket_path()});
   EXPECT_EQ(done.failure, feed::CommandFailure::kNone);
   ASSERT_TRUE(done.report.has_value());

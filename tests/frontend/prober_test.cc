@@ -100,6 +100,20 @@ TEST(ProbeReport, TheShmemBitIsTakenOnceSomethingWasAnsweredAfterIt) {
   EXPECT_EQ(Find(MakeProbeReport(seen, 4096), "shmem-bit-acked").result, CheckResult::kPassed);
 }
 
+TEST(ProbeReport, GarbageSpeaksAgainstTheRequestThatWaitedForAReply) {
+  ProbeObservation seen;
+  seen.features = {.virtio = vhost::kVirtioProtocolFeatures,
+                   .offered_protocol = WantedProtocolFeatures(),
+                   .acked_protocol = WantedProtocolFeatures(),
+                   .shmem_bit = 22,
+                   .known = true};
+  seen.failure = {.reason = state::StateReason::kMessageTooLarge, .message_id = 0xa5a5a5a5};
+  seen.awaited_id = Id(vhost::FrontendRequest::kSetBackendReqFd);
+  EXPECT_EQ(FailedRules(MakeProbeReport(seen, 4096)), std::vector<std::string>{"backend-channel-accepted"});
+  seen.awaited_id = Id(vhost::FrontendRequest::kGetShmemConfig);
+  EXPECT_EQ(FailedRules(MakeProbeReport(seen, 4096)), std::vector<std::string>{"config-answered"});
+}
+
 TEST(Prober, EachMisbehaviourFailsItsRule) {
   const FdBalance balance;
   const std::map<std::string, std::vector<std::string>> expected = {
@@ -125,6 +139,7 @@ TEST(Prober, EachMisbehaviourFailsItsRule) {
       {"oversize", {"reply-size"}},
       {"no-reply", {"config-answered"}},
       {"close-on-query", {"config-answered"}},
+      {"garbage", {"config-answered"}},
       {"huge-size", {"config-answered"}},
   };
   for (const auto& [name, rules] : expected) {

@@ -97,6 +97,7 @@ std::vector<Row> Rows() {
 
 std::vector<FindingCode> Codes(const std::vector<state::FindingRaised>& findings) {
   std::vector<FindingCode> codes;
+  codes.reserve(findings.size());
   for (const state::FindingRaised& finding : findings) codes.push_back(finding.code);
   return codes;
 }

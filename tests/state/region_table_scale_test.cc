@@ -83,9 +83,9 @@ TEST(RegionTableMemoryTest, ShrinksWhenMostMappingsAreGone) {
   for (uint64_t i = 0; i < kMappings; ++i) {
     if (i % kept_every != 0) table.Erase(i * kStride, kPage);
   }
-  const double kept = kMappings / kept_every;
-  EXPECT_EQ(table.totals().mapping_count, kMappings / kept_every);
-  const double bytes = static_cast<double>(AllocatedBytes() - before) / kept;
+  const uint64_t kept = kMappings / kept_every;
+  EXPECT_EQ(table.totals().mapping_count, kept);
+  const double bytes = static_cast<double>(AllocatedBytes() - before) / static_cast<double>(kept);
   std::printf("after erasing 63 of 64: %.1f bytes each\n", bytes);
   EXPECT_LE(bytes, 2 * kMostBytesPerMapping);
 }
