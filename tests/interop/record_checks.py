@@ -17,7 +17,7 @@ Channels = dict[str, list[Message]]
 STORY = [*ACCEPTED, *REFUSED, LIVE[0]]
 
 # How a difference between the two recordings is called, where the relay makes it on purpose.
-SWAPPED = "main-1, frontend's message 5, id 21: descriptors"
+SWAPPED = "main-1, frontend's message 4, id 21: descriptors"
 
 
 def the_recorders_tell_what_differs(bench: VmBench) -> None:

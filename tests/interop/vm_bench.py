@@ -108,8 +108,6 @@ class VmBench:
             raise tools.NotHere("no Debian sid root with QEMU, see above")
         if not self.root.qemu_version.startswith(QEMU_RELEASE) and not getattr(check, "any_qemu", False):
             raise tools.NotHere(f"it speaks of QEMU {QEMU_RELEASE}x, here is {self.root.qemu_version}")
-        if self.relayed and "--relay" not in tools.run([str(self.programs / "shmemd"), "--help"]).stdout:
-            raise tools.NotHere("this shmemd has no --relay")
 
     @contextlib.contextmanager
     def relay(self, backend: Path, *options: str) -> Iterator[tuple[Path, Shmemd | None]]:
