@@ -10,8 +10,10 @@
 
 #include <array>
 #include <cstdint>
+#include <cstring>
 #include <filesystem>
 #include <iterator>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -72,6 +74,7 @@ struct Read {
   Bytes bytes;
   std::vector<uint64_t> inodes;
   net::IoStatus status = net::IoStatus::kDone;
+  int error_number = 0;
 };
 inline Read ReadExactly(int socket, size_t bytes) {
   Read read;
@@ -80,6 +83,7 @@ inline Read ReadExactly(int socket, size_t bytes) {
   const net::IoResult result = net::Receive(socket, read.bytes, fds);
   read.bytes.resize(result.bytes);
   read.status = result.status;
+  read.error_number = result.error_number;
   for (const base::UniqueFd& fd : fds) read.inodes.push_back(Inode(fd.get()));
   return read;
 }
