@@ -203,7 +203,7 @@ TEST_P(ChannelEnd, ADirectionThatIsFullStopsNeitherTheOtherNorAnotherChannel) {
   ASSERT_EQ(channel_.state(A()), PumpState::kBlocked);
   for (int i = 0; i < 1000; ++i) {
     for (const auto& [from, to] : {std::pair(b(), a()), std::pair(other.peer(A()), other.peer(B())),
-                                  std::pair(other.peer(B()), other.peer(A()))}) {
+                                   std::pair(other.peer(B()), other.peer(A()))}) {
       const Bytes message = Message(static_cast<uint32_t>(i), 1, 52);
       SendAll(from, message, {file_.get()});
       loop_.Settle();

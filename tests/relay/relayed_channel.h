@@ -90,8 +90,11 @@ class ChannelWatcher final : public Channel::Observer {
 
 class RelayedChannel {
  public:
-  explicit RelayedChannel(ChannelLoop& loop, vhost::Channel kind = vhost::Channel::kMain)
-      : channel_(std::make_unique<Channel>(loop.loop(), loop.closer(), loop.tally(), kind,
+  // `send_buffer_bytes`: of the relay's own sockets; 0: as it is.
+  explicit RelayedChannel(ChannelLoop& loop, vhost::Channel kind = vhost::Channel::kMain,
+                          int send_buffer_bytes = 0)
+      : pairs_{SocketPair(send_buffer_bytes), SocketPair(send_buffer_bytes)},
+        channel_(std::make_unique<Channel>(loop.loop(), loop.closer(), loop.tally(), kind,
                                            std::move(pairs_[0].ours), std::move(pairs_[1].ours), watcher_)) {
     EXPECT_TRUE(channel_->Start().ok());
   }

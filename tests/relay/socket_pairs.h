@@ -36,11 +36,14 @@ struct SocketPair {
   base::UniqueFd ours;
   base::UniqueFd peer;
 
-  SocketPair() {
+  // `send_buffer_bytes`: of `ours`; 0: as it is. The kernel makes the best of what is too small.
+  explicit SocketPair(int send_buffer_bytes = 0) {
     std::array<int, 2> fds{};
     EXPECT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds.data()), 0);
     ours = base::UniqueFd(fds[0]);
     peer = base::UniqueFd(fds[1]);
+    if (send_buffer_bytes > 0)
+      setsockopt(fds[0], SOL_SOCKET, SO_SNDBUF, &send_buffer_bytes, sizeof(send_buffer_bytes));
   }
 };
 
