@@ -198,6 +198,10 @@ class Shmemd(Process):
         """{(shmid, shm_offset, length): whether the VMM's memory table shows it}"""
         return {mapping_range(entry): entry["inMemoryTable"] for entry in self.listed_mappings()}
 
+    def findings(self) -> set[str]:
+        """The codes of all, also of those that are over."""
+        return {finding["code"] for finding in self.ctl("findings").get("findings", [])}
+
     def open_findings(self) -> set[str]:
         return {
             finding["code"] for finding in self.ctl("findings").get("findings", []) if finding.get("open")

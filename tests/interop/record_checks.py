@@ -65,9 +65,17 @@ def a_relayed_run_is_a_direct_run(bench: VmBench) -> None:
     expect("unlike", unlike(relayed, direct), [])
 
 
-def record(bench: VmBench) -> tuple[Channels, Channels]:
+def a_question_of_ours_is_seen_by_the_backend_only(bench: VmBench) -> None:
+    near, far = record(bench, "--query", "inject")
+    direct, _ = record(dataclasses.replace(bench, relayed=False))
+    expect("unlike next to the VMM", unlike(near, direct), [])
+    questions = [m for m in far["main-1"] if m.id == GET_SHMEM_CONFIG]
+    print([str(m) for m in questions], differences(near, far))
+
+
+def record(bench: VmBench, *relay: str) -> tuple[Channels, Channels]:
     """The same story each time; what was recorded next to QEMU, and next to the back-end."""
-    with bench.stand(record=True) as stand:
+    with bench.stand(record=True, relay=relay) as stand:
         tell(stand)
         # Ends the connection, so that nothing is under way when the recordings are read.
         stand.vm.kill()
@@ -136,4 +144,8 @@ def unlike(one: Channels, other: Channels) -> list[str]:
 
 
 CHECKS = [the_recorders_tell_what_differs, two_runs_are_alike]
-RELAY_CHECKS = [both_sides_of_the_relay_see_the_same, a_relayed_run_is_a_direct_run]
+RELAY_CHECKS = [
+    both_sides_of_the_relay_see_the_same,
+    a_relayed_run_is_a_direct_run,
+    a_question_of_ours_is_seen_by_the_backend_only,
+]
