@@ -127,7 +127,7 @@ class VmBench:
         record: bool = False,
         sizes: dict[int, int] = REGIONS,
     ) -> Iterator[Stand]:
-        """A machine with its device realized and not started. The options are the back-end's, `relay` shmemd's."""
+        """A machine with its device realized, not started. The options are the back-end's, `relay` ours."""
         log, socket = self.directory / "backend.jsonl", self.directory / "b.sock"
         log.write_text("")
         with contextlib.ExitStack() as stack:
