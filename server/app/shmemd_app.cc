@@ -92,6 +92,16 @@ frontend::FrontendConfig MakeFrontendConfig(const Config& config) {
 
 ShmemdApp::ShmemdApp(Config config) : config_(std::move(config)), queue_(kQueueCapacity), hub_(PageSize()) {}
 
+absl::Status ShmemdApp::Check(const Config& config) {
+  const auto api = MakeApiConfig(config);
+  if (!api.ok()) return api.status();
+  if (config.api_listen != "off") {
+    if (absl::Status status = api::LoopbackListener::Check(config.api_listen); !status.ok()) return status;
+  }
+  return config.metrics_listen == "off" ? absl::OkStatus()
+                                        : metrics::HttpEndpoint::CheckListen(config.metrics_listen);
+}
+
 absl::StatusOr<std::unique_ptr<ShmemdApp>> ShmemdApp::Start(const Config& config) {
   auto app = std::unique_ptr<ShmemdApp>(new ShmemdApp(config));
   if (absl::Status status = app->StartServing(); !status.ok()) return status;
@@ -114,7 +124,7 @@ absl::Status ShmemdApp::StartServing() {
   if (config_.metrics_listen != "off") {
     auto http =
         metrics::HttpEndpoint::Start({config_.metrics_listen, kVersion, [this] { return WhyNotAlive(); },
-                                      [this] { return WhyNotReady(); }},
+                                      [this] { return WhyNotReady(); }, &api_->call_stats()},
                                      hub_);
     if (!http.ok()) return http.status();
     http_ = *std::move(http);

@@ -26,6 +26,8 @@ class ShmemdApp {
   // Opens every socket and port, then begins to talk to the back-ends. One that cannot be opened is an error
   // that names it; a back-end that is missing is not.
   static absl::StatusOr<std::unique_ptr<ShmemdApp>> Start(const Config& config);
+  // What Start would refuse of a configuration without opening anything, in the same words.
+  static absl::Status Check(const Config& config);
   // Ends what Start began: API first, so that nobody is told of back-ends that go away because we do.
   ~ShmemdApp();
   ShmemdApp(const ShmemdApp&) = delete;

@@ -194,8 +194,14 @@ class Shmemd(Process):
             for entry in self.listed_mappings()
         }
 
+    def in_memory_table(self) -> dict[tuple, str]:
+        """{(shmid, shm_offset, length): whether the VMM's memory table shows it}"""
+        return {mapping_range(entry): entry["inMemoryTable"] for entry in self.listed_mappings()}
+
     def open_findings(self) -> set[str]:
-        return {finding["code"] for finding in self.ctl("findings").get("findings", []) if finding.get("open")}
+        return {
+            finding["code"] for finding in self.ctl("findings").get("findings", []) if finding.get("open")
+        }
 
     def fd_count(self) -> int:
         return len(list(Path(f"/proc/{self.pid}/fd").iterdir()))

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Checks shmemd against software that is not ours: a back-end on the rust-vmm crates, QEMU, virtiofsd, grpcurl and
+"""Checks shmemd against software that is not ours: a rust-vmm back-end, QEMU, virtiofsd, grpcurl and
 promtool.
 
 The first group runs the back-end against a small front-end of its own (frontend.py), so that a failure of the
-other groups is shmemd's. Checks with a VM run twice: its peers talk directly, and then through shmemd's relay.
+other groups is shmemd's. Checks with a VM run twice: its peers talk directly, then through shmemd's relay.
 Exit code 0 when nothing failed.
 """
 

@@ -27,7 +27,9 @@ def a_guest_reads_and_writes_files(bench: VmBench) -> None:
         vm.await_boot()
         print(f"  the guest booted in {time.monotonic() - begin:.1f} s")
         expect("mount", vm.tell(f"mount {TAG}"), f"mounted {TAG}")
-        expect("checksum of what the host wrote", vm.tell("sum from-host"), hashlib.md5(from_host).hexdigest())
+        expect(
+            "checksum of what the host wrote", vm.tell("sum from-host"), hashlib.md5(from_host).hexdigest()
+        )
         line = f"{SEED}\n".encode()
         content = (line * (KIB_WRITTEN * 1024 // len(line) + 1))[: KIB_WRITTEN * 1024]
         wanted = hashlib.md5(content).hexdigest()
