@@ -67,7 +67,6 @@ class Channel {
   Observer& observer_;
   std::array<base::UniqueFd, 2> sockets_;       // by side
   std::array<std::unique_ptr<Pump>, 2> pumps_;  // by sender
-  std::array<bool, 2> may_move_{};              // by sender: its source may have more
   std::array<bool, 2> end_passed_on_{};         // by sender
   std::array<bool, 2> end_told_{};              // by sender
   std::array<net::EventLoop::WatchId, 2> watches_{};
