@@ -1,48 +1,38 @@
 #include "server/app/shmemd_app.h"
 
-#include <absl/strings/numbers.h>
 #include <absl/strings/str_cat.h>
-#include <grp.h>
-#include <pwd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <optional>
+#include <string_view>
 #include <utility>
 
+#include "server/app/config_text.h"
+#include "server/app/setting_value.h"
 #include "server/app/version.h"
 #include "server/base/clock.h"
 
 namespace shmemd::app {
 namespace {
 
-// Updates between the frontend loop and the hub: 2 MiB, about a second of a busy back-end.
+// Updates between a mover and the hub: 2 MiB, about a second of a busy back-end.
 constexpr size_t kQueueCapacity = 8192;
 constexpr uint8_t kFrontendSource = 1;
+constexpr uint8_t kRelaySource = 2;
+constexpr int64_t kNsPerMs = 1'000'000;
 constexpr int64_t kTurnDeadlineNs = 10'000'000'000;
 
 uint64_t PageSize() { return static_cast<uint64_t>(sysconf(_SC_PAGESIZE)); }
 
-// A name or a number, as chown takes it. `lookup` gives the number of a name.
-template <typename Lookup>
-absl::StatusOr<std::optional<uint32_t>> ParseOwner(const std::string& key, const std::string& text,
-                                                   Lookup lookup) {
+// What stands at `key`; none: as created.
+absl::StatusOr<std::optional<uint32_t>> Owner(const std::string& key, const std::string& text,
+                                              absl::StatusOr<uint32_t> (*parse)(std::string_view)) {
   if (text.empty()) return std::optional<uint32_t>();
-  uint32_t number = 0;
-  if (absl::SimpleAtoi(text, &number)) return std::optional<uint32_t>(number);
-  const std::optional<uint32_t> found = lookup(text);
-  if (!found) return absl::InvalidArgumentError(absl::StrCat(key, ": there is no '", text, "' on this host"));
-  return found;
-}
-
-std::optional<uint32_t> UserId(const std::string& name) {
-  const passwd* entry = getpwnam(name.c_str());
-  return entry != nullptr ? std::optional<uint32_t>(entry->pw_uid) : std::nullopt;
-}
-
-std::optional<uint32_t> GroupId(const std::string& name) {
-  const group* entry = getgrnam(name.c_str());
-  return entry != nullptr ? std::optional<uint32_t>(entry->gr_gid) : std::nullopt;
+  const absl::StatusOr<uint32_t> number = parse(text);
+  if (!number.ok()) return absl::InvalidArgumentError(absl::StrCat(key, ": ", number.status().message()));
+  return std::optional<uint32_t>(*number);
 }
 
 absl::StatusOr<api::SocketConfig> MakeSocketConfig(const std::string& key, const std::string& path,
@@ -51,9 +41,9 @@ absl::StatusOr<api::SocketConfig> MakeSocketConfig(const std::string& key, const
   api::SocketConfig socket;
   socket.path = path;
   socket.mode = static_cast<mode_t>(std::strtoul(mode.c_str(), nullptr, 8));
-  const auto uid = ParseOwner(key + "_owner", owner, UserId);
+  const auto uid = Owner(key + "_owner", owner, ParseUser);
   if (!uid.ok()) return uid.status();
-  const auto gid = ParseOwner(key + "_group", group, GroupId);
+  const auto gid = Owner(key + "_group", group, ParseGroup);
   if (!gid.ok()) return gid.status();
   socket.owner = *uid;
   socket.group = *gid;
@@ -77,7 +67,6 @@ absl::StatusOr<api::ApiConfig> MakeApiConfig(const Config& config) {
 }
 
 frontend::FrontendConfig MakeFrontendConfig(const Config& config) {
-  constexpr int64_t kNsPerMs = 1'000'000;
   frontend::FrontendConfig frontend;
   frontend.timeouts.connect_ns = config.connect_timeout_ms * kNsPerMs;
   frontend.timeouts.query_ns = config.query_timeout_ms * kNsPerMs;
@@ -87,6 +76,16 @@ frontend::FrontendConfig MakeFrontendConfig(const Config& config) {
   frontend.limits.max_window_bytes = static_cast<uint64_t>(config.max_window_bytes);
   return frontend;
 }
+
+relay::RelayConfig MakeRelayConfig(const Config& config) {
+  relay::RelayConfig relay;
+  relay.query_timeout_ns = config.query_timeout_ms * kNsPerMs;
+  relay.reconnect_min_ns = config.reconnect_min_ms * kNsPerMs;
+  relay.reconnect_max_ns = config.reconnect_max_ms * kNsPerMs;
+  return relay;
+}
+
+bool IsRelay(const state::BackendSpec& spec) { return spec.mode == state::Mode::kRelay; }
 
 }  // namespace
 
@@ -99,38 +98,70 @@ absl::StatusOr<std::unique_ptr<ShmemdApp>> ShmemdApp::Start(const Config& config
 }
 
 absl::Status ShmemdApp::StartServing() {
+  if (absl::Status status = MakeMovers(); !status.ok()) return status;
+  hub_.Start();
+  if (absl::Status status = ServeApi(); !status.ok()) return status;
+  if (absl::Status status = ServeMetrics(); !status.ok()) return status;
+  state_log_ = std::make_unique<StateLog>(hub_);
+  // Last, so that a start that fails has disturbed no back-end and no VMM.
+  if (absl::Status status = StartMovers(); !status.ok()) return status;
+  ready_.store(true);
+  return absl::OkStatus();
+}
+
+absl::Status ShmemdApp::MakeMovers() {
   hub_.AddSource(queue_, control_);
   auto loop = frontend::FrontendLoop::Create(queue_, control_, MakeFrontendConfig(config_), kFrontendSource);
   if (!loop.ok()) return loop.status();
   loop_ = *std::move(loop);
-  hub_.Start();
+  if (std::none_of(config_.backends.begin(), config_.backends.end(), IsRelay)) return absl::OkStatus();
 
+  relay_ = std::make_unique<RelayParts>(kQueueCapacity);
+  hub_.AddSource(relay_->queue, relay_->control);
+  auto relay =
+      relay::RelayLoop::Create(relay_->queue, relay_->control, MakeRelayConfig(config_), kRelaySource);
+  if (!relay.ok()) return relay.status();
+  relay_->loop = *std::move(relay);
+  return absl::OkStatus();
+}
+
+absl::Status ShmemdApp::ServeApi() {
   auto api_config = MakeApiConfig(config_);
   if (!api_config.ok()) return api_config.status();
   api_ = std::make_unique<api::ApiServer>(
-      *std::move(api_config), [this](const auto& read) { hub_.Read(read); }, control_);
-  if (absl::Status status = api_->Start(); !status.ok()) return status;
+      *std::move(api_config), [this](const auto& read) { hub_.Read(read); }, control_,
+      relay_ != nullptr ? &relay_->control : nullptr);
+  return api_->Start();
+}
 
-  if (config_.metrics_listen != "off") {
-    auto http =
-        metrics::HttpEndpoint::Start({config_.metrics_listen, kVersion, [this] { return WhyNotAlive(); },
-                                      [this] { return WhyNotReady(); }},
-                                     hub_);
-    if (!http.ok()) return http.status();
-    http_ = *std::move(http);
-  }
-  state_log_ = std::make_unique<StateLog>(hub_);
-  // Last, so that a start that fails has disturbed no back-end.
-  for (const state::BackendSpec& backend : config_.backends) loop_->Attach(backend);
-  loop_->Start();
-  ready_.store(true);
+absl::Status ShmemdApp::ServeMetrics() {
+  if (config_.metrics_listen == "off") return absl::OkStatus();
+  auto http = metrics::HttpEndpoint::Start(
+      {config_.metrics_listen, kVersion, [this] { return WhyNotAlive(); }, [this] { return WhyNotReady(); }},
+      hub_);
+  if (!http.ok()) return http.status();
+  http_ = *std::move(http);
   return absl::OkStatus();
+}
+
+// Sockets that somebody may connect to come first: one that cannot be opened ends the start.
+absl::Status ShmemdApp::StartMovers() {
+  for (const state::BackendSpec& backend : config_.backends) {
+    if (!IsRelay(backend)) continue;
+    if (absl::Status status = relay_->loop->Attach(backend); !status.ok()) return status;
+  }
+  for (const state::BackendSpec& backend : config_.backends) {
+    if (!IsRelay(backend)) loop_->Attach(backend);
+  }
+  loop_->Start();
+  return relay_ != nullptr ? relay_->loop->Start() : absl::OkStatus();
 }
 
 ShmemdApp::~ShmemdApp() {
   ready_.store(false);
   if (api_ != nullptr) api_->Shutdown(std::chrono::milliseconds(config_.shutdown_timeout_ms));
   http_.reset();
+  if (relay_ != nullptr && relay_->loop != nullptr) relay_->loop->Stop();
   if (loop_ != nullptr) loop_->Stop();
   hub_.Stop();
   state_log_.reset();
@@ -143,8 +174,7 @@ std::string ShmemdApp::Summary() const {
     absl::StrAppend(&text, "\ninspector on ", tcp);
   if (http_ != nullptr) absl::StrAppend(&text, "\nmetrics on http://", http_->address(), "/metrics");
   for (const state::BackendSpec& backend : config_.backends) {
-    absl::StrAppend(&text, "\nback-end ", backend.id, ": ", state::ModeName(backend.mode), " at ",
-                    backend.backend_socket);
+    absl::StrAppend(&text, "\nback-end ", DescribeBackend(backend));
   }
   return text;
 }
@@ -152,8 +182,10 @@ std::string ShmemdApp::Summary() const {
 std::string ShmemdApp::WhyNotAlive() const {
   const int64_t now_ns = base::MonotonicNanos();
   if (now_ns - hub_.last_turn_ns() > kTurnDeadlineNs) return "the hub has not turned for 10 s";
-  if (ready_.load() && now_ns - loop_->last_turn_ns() > kTurnDeadlineNs)
-    return "the frontend loop has not turned for 10 s";
+  if (!ready_.load()) return "";
+  if (now_ns - loop_->last_turn_ns() > kTurnDeadlineNs) return "the frontend loop has not turned for 10 s";
+  if (relay_ != nullptr && now_ns - relay_->loop->last_turn_ns() > kTurnDeadlineNs)
+    return "the relay loop has not turned for 10 s";
   return "";
 }
 

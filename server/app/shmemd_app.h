@@ -7,6 +7,7 @@
 #include <absl/status/statusor.h>
 
 #include <atomic>
+#include <cstddef>
 #include <memory>
 #include <string>
 
@@ -18,6 +19,7 @@
 #include "server/feed/update_queue.h"
 #include "server/frontend/frontend_loop.h"
 #include "server/metrics/http_endpoint.h"
+#include "server/relay/relay_loop.h"
 
 namespace shmemd::app {
 
@@ -35,14 +37,27 @@ class ShmemdApp {
   std::string Summary() const;
 
  private:
+  // A mover of its own, for the back-ends in mode relay.
+  struct RelayParts {
+    explicit RelayParts(size_t queue_capacity) : queue(queue_capacity) {}
+    feed::UpdateQueue queue;
+    feed::Control control;
+    std::unique_ptr<relay::RelayLoop> loop;
+  };
+
   explicit ShmemdApp(Config config);
   absl::Status StartServing();
+  absl::Status MakeMovers();
+  absl::Status ServeApi();
+  absl::Status ServeMetrics();
+  absl::Status StartMovers();
   std::string WhyNotAlive() const;
   std::string WhyNotReady() const;
 
   const Config config_;
   feed::UpdateQueue queue_;
   feed::Control control_;
+  std::unique_ptr<RelayParts> relay_;  // nullptr: nothing is relayed
   feed::Hub hub_;
   std::unique_ptr<frontend::FrontendLoop> loop_;
   std::unique_ptr<api::ApiServer> api_;
