@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "server/api/admin_service.h"
+#include "server/api/call_counter.h"
 #include "server/base/posix_error.h"
 
 namespace shmemd::api {
@@ -29,9 +30,11 @@ absl::Status MakeParents(const std::string& path) {
 ApiServer::ApiServer(ApiConfig config, ReplicaReader reader, feed::Control& frontend, feed::Control* relay)
     : config_(std::move(config)),
       inspector_(reader, config_.facts),
-      read_server_(inspector_, std::make_unique<AdminRefusal>(config_.admin_socket.path)),
+      call_stats_(MethodsOf(RoleServer::ServiceNames())),
+      read_server_(inspector_, std::make_unique<AdminRefusal>(config_.admin_socket.path), call_stats_),
       admin_server_(inspector_,
-                    std::make_unique<AdminService>(reader, CommandRouter(reader, frontend, relay))) {}
+                    std::make_unique<AdminService>(reader, CommandRouter(reader, frontend, relay)),
+                    call_stats_) {}
 
 ApiServer::~ApiServer() { Shutdown(std::chrono::milliseconds::zero()); }
 

@@ -16,6 +16,7 @@
 #include "server/api/loopback_listener.h"
 #include "server/api/replica_reader.h"
 #include "server/api/role_server.h"
+#include "server/feed/call_stats.h"
 #include "server/feed/control.h"
 #include "server/net/unix_listener.h"
 
@@ -50,8 +51,11 @@ class ApiServer {
   // "127.0.0.1:18045" with the port that was picked; empty when there is no such listener. After Start.
   std::string listen_address() const;
 
-  // Health says NOT_SERVING; then no more calls are taken, and those that still run after `grace` are
-  // cancelled. Then the socket paths are removed, if they are still ours.
+  // How the calls of all listeners ended.
+  const feed::CallStats& call_stats() const { return call_stats_; }
+
+  // Health says NOT_SERVING and its streams end; then no more calls are taken, and those that still run after
+  // `grace` are cancelled. Then the socket paths are removed, if they are still ours.
   void Shutdown(std::chrono::milliseconds grace);
 
  private:
@@ -59,6 +63,7 @@ class ApiServer {
 
   const ApiConfig config_;
   Inspector inspector_;
+  feed::CallStats call_stats_;
   std::vector<net::UnixListener> sockets_;
   std::optional<LoopbackListener> loopback_;
   RoleServer read_server_;

@@ -93,6 +93,8 @@ absl::StatusOr<uint16_t> BoundPort(int socket) {
 
 }  // namespace
 
+absl::Status LoopbackListener::Check(std::string_view address) { return Parse(address).status(); }
+
 absl::StatusOr<LoopbackListener> LoopbackListener::Listen(std::string_view address) {
   const absl::StatusOr<Address> parsed = Parse(address);
   if (!parsed.ok()) return parsed.status();

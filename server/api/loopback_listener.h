@@ -20,6 +20,9 @@ class LoopbackListener {
   // it.
   static absl::StatusOr<LoopbackListener> Listen(std::string_view address);
 
+  // The InvalidArgument that Listen would give, without opening anything.
+  static absl::Status Check(std::string_view address);
+
   int fd() const { return socket_.get(); }  // non-blocking, close-on-exec; borrowed
   // With the port that was picked.
   const std::string& address() const { return address_; }

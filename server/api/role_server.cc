@@ -1,13 +1,11 @@
 #include "server/api/role_server.h"
 
-#include <grpcpp/health_check_service_interface.h>
 #include <grpcpp/security/server_credentials.h>
 #include <grpcpp/server_builder.h>
 
-#include <string>
 #include <utility>
 
-#include "grpc/health/v1/health.pb.h"
+#include "server/api/call_counter.h"
 
 namespace shmemd::api {
 namespace {
@@ -17,18 +15,6 @@ constexpr int kMaxConcurrentStreams = 100;  // of one connection
 constexpr int kKeepaliveMs = 60 * 1000;
 constexpr int kKeepaliveTimeoutMs = 20 * 1000;
 constexpr int kLeastPingIntervalMs = 10 * 1000;
-
-// Health is gRPC's own service, which brings no descriptors along. Asking for its name here links ours in, so
-// that reflection can describe it.
-std::string HealthServiceName() {
-  return grpc::health::v1::HealthCheckRequest::descriptor()->file()->service(0)->full_name();
-}
-
-std::vector<std::string> ServiceNames() {
-  return {HealthServiceName(), grpc::reflection::v1::ServerReflection::service_full_name(),
-          grpc::reflection::v1alpha::ServerReflection::service_full_name(),
-          v1::ShmemAdmin::service_full_name(), v1::ShmemInspector::service_full_name()};
-}
 
 void SetLimits(grpc::ServerBuilder& builder) {
   builder.SetMaxReceiveMessageSize(kMaxRequestBytes);
@@ -41,8 +27,18 @@ void SetLimits(grpc::ServerBuilder& builder) {
 
 }  // namespace
 
-RoleServer::RoleServer(const Inspector& inspector, std::unique_ptr<v1::ShmemAdmin::CallbackService> admin)
-    : inspector_service_(inspector),
+std::vector<std::string> RoleServer::ServiceNames() {
+  return {grpc::health::v1::Health::service_full_name(),
+          grpc::reflection::v1::ServerReflection::service_full_name(),
+          grpc::reflection::v1alpha::ServerReflection::service_full_name(),
+          v1::ShmemAdmin::service_full_name(), v1::ShmemInspector::service_full_name()};
+}
+
+RoleServer::RoleServer(const Inspector& inspector, std::unique_ptr<v1::ShmemAdmin::CallbackService> admin,
+                       feed::CallStats& calls)
+    : calls_(calls),
+      health_service_({v1::ShmemInspector::service_full_name(), v1::ShmemAdmin::service_full_name()}),
+      inspector_service_(inspector),
       admin_service_(std::move(admin)),
       reflection_v1_(ServiceNames()),
       reflection_v1alpha_(ServiceNames()) {}
@@ -50,9 +46,12 @@ RoleServer::RoleServer(const Inspector& inspector, std::unique_ptr<v1::ShmemAdmi
 RoleServer::~RoleServer() { Shutdown(std::chrono::system_clock::now()); }
 
 absl::Status RoleServer::Start(const std::vector<int>& listeners) {
-  grpc::EnableDefaultHealthCheckService(true);
   grpc::ServerBuilder builder;
   SetLimits(builder);
+  std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> interceptors;
+  interceptors.push_back(std::make_unique<CallCounter>(calls_));
+  builder.experimental().SetInterceptorCreators(std::move(interceptors));
+  builder.RegisterService(&health_service_);
   builder.RegisterService(&inspector_service_);
   builder.RegisterService(admin_service_.get());
   builder.RegisterService(&reflection_v1_);
@@ -62,17 +61,12 @@ absl::Status RoleServer::Start(const std::vector<int>& listeners) {
                                                                        grpc::InsecureServerCredentials());
   server_ = builder.BuildAndStart();
   if (server_ == nullptr) return absl::InternalError("gRPC did not start its server; its log says why");
-  for (const char* service : {v1::ShmemInspector::service_full_name(), v1::ShmemAdmin::service_full_name()}) {
-    server_->GetHealthCheckService()->SetServingStatus(service, true);
-  }
   accept_loop_ = std::make_unique<AcceptLoop>(std::move(acceptor), listeners);
   accept_loop_->Start();
   return absl::OkStatus();
 }
 
-void RoleServer::MarkNotServing() {
-  if (server_ != nullptr) server_->GetHealthCheckService()->Shutdown();
-}
+void RoleServer::MarkNotServing() { health_service_.Shutdown(); }
 
 void RoleServer::Shutdown(std::chrono::system_clock::time_point deadline) {
   if (server_ == nullptr) return;

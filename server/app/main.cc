@@ -48,6 +48,11 @@ sigset_t BlockEndSignals() {
   return signals;
 }
 
+int Refuse(const absl::Status& status) {
+  std::cerr << "shmemd: " << status.message() << "\n";
+  return 1;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -55,6 +60,8 @@ int main(int argc, char** argv) {
   if (!line.run) return line.exit_code;
   const shmemd::app::Config& config = line.run->config;
   if (line.run->check_only) {
+    if (const absl::Status status = shmemd::app::ShmemdApp::Check(config); !status.ok())
+      return Refuse(status);
     std::cout << shmemd::app::DescribeConfig(config);
     return 0;
   }
@@ -66,10 +73,7 @@ int main(int argc, char** argv) {
   RaiseDescriptorLimit();
 
   auto app = shmemd::app::ShmemdApp::Start(config);
-  if (!app.ok()) {
-    std::cerr << "shmemd: " << app.status().message() << "\n";
-    return 1;
-  }
+  if (!app.ok()) return Refuse(app.status());
   spdlog::info("shmemd {} serves", shmemd::app::kVersion);
   const std::string summary = (*app)->Summary();
   for (const absl::string_view text : absl::StrSplit(summary, '\n')) {

@@ -21,7 +21,6 @@ namespace {
 constexpr size_t kQueueCapacity = 8192;
 constexpr uint8_t kFrontendSource = 1;
 constexpr uint8_t kRelaySource = 2;
-constexpr int64_t kNsPerMs = 1'000'000;
 constexpr int64_t kTurnDeadlineNs = 10'000'000'000;
 
 uint64_t PageSize() { return static_cast<uint64_t>(sysconf(_SC_PAGESIZE)); }
@@ -67,6 +66,7 @@ absl::StatusOr<api::ApiConfig> MakeApiConfig(const Config& config) {
 }
 
 frontend::FrontendConfig MakeFrontendConfig(const Config& config) {
+  constexpr int64_t kNsPerMs = 1'000'000;
   frontend::FrontendConfig frontend;
   frontend.timeouts.connect_ns = config.connect_timeout_ms * kNsPerMs;
   frontend.timeouts.query_ns = config.query_timeout_ms * kNsPerMs;
@@ -78,18 +78,31 @@ frontend::FrontendConfig MakeFrontendConfig(const Config& config) {
 }
 
 relay::RelayConfig MakeRelayConfig(const Config& config) {
-  relay::RelayConfig relay;
-  relay.query_timeout_ns = config.query_timeout_ms * kNsPerMs;
-  relay.reconnect_min_ns = config.reconnect_min_ms * kNsPerMs;
-  relay.reconnect_max_ns = config.reconnect_max_ms * kNsPerMs;
-  return relay;
+  constexpr int64_t kNsPerMs = 1'000'000;
+  return {.query_timeout_ns = config.query_timeout_ms * kNsPerMs,
+          .reconnect_min_ns = config.reconnect_min_ms * kNsPerMs,
+          .reconnect_max_ns = config.reconnect_max_ms * kNsPerMs};
 }
 
-bool IsRelay(const state::BackendSpec& spec) { return spec.mode == state::Mode::kRelay; }
+bool IsRelay(const state::BackendSpec& backend) { return backend.mode == state::Mode::kRelay; }
 
 }  // namespace
 
-ShmemdApp::ShmemdApp(Config config) : config_(std::move(config)), queue_(kQueueCapacity), hub_(PageSize()) {}
+ShmemdApp::ShmemdApp(Config config) : config_(std::move(config)), queue_(kQueueCapacity), hub_(PageSize()) {
+  if (!std::any_of(config_.backends.begin(), config_.backends.end(), IsRelay)) return;
+  relay_queue_.emplace(kQueueCapacity);
+  relay_control_.emplace();
+}
+
+absl::Status ShmemdApp::Check(const Config& config) {
+  const auto api = MakeApiConfig(config);
+  if (!api.ok()) return api.status();
+  if (config.api_listen != "off") {
+    if (absl::Status status = api::LoopbackListener::Check(config.api_listen); !status.ok()) return status;
+  }
+  return config.metrics_listen == "off" ? absl::OkStatus()
+                                        : metrics::HttpEndpoint::CheckListen(config.metrics_listen);
+}
 
 absl::StatusOr<std::unique_ptr<ShmemdApp>> ShmemdApp::Start(const Config& config) {
   auto app = std::unique_ptr<ShmemdApp>(new ShmemdApp(config));
@@ -98,71 +111,61 @@ absl::StatusOr<std::unique_ptr<ShmemdApp>> ShmemdApp::Start(const Config& config
 }
 
 absl::Status ShmemdApp::StartServing() {
-  if (absl::Status status = MakeMovers(); !status.ok()) return status;
-  hub_.Start();
-  if (absl::Status status = ServeApi(); !status.ok()) return status;
-  if (absl::Status status = ServeMetrics(); !status.ok()) return status;
-  state_log_ = std::make_unique<StateLog>(hub_);
-  // Last, so that a start that fails has disturbed no back-end and no VMM.
-  if (absl::Status status = StartMovers(); !status.ok()) return status;
-  ready_.store(true);
-  return absl::OkStatus();
-}
-
-absl::Status ShmemdApp::MakeMovers() {
   hub_.AddSource(queue_, control_);
+  if (relay_queue_) hub_.AddSource(*relay_queue_, *relay_control_);
   auto loop = frontend::FrontendLoop::Create(queue_, control_, MakeFrontendConfig(config_), kFrontendSource);
   if (!loop.ok()) return loop.status();
   loop_ = *std::move(loop);
-  if (std::none_of(config_.backends.begin(), config_.backends.end(), IsRelay)) return absl::OkStatus();
+  if (absl::Status status = OpenRelays(); !status.ok()) return status;
+  hub_.Start();
 
-  relay_ = std::make_unique<RelayParts>(kQueueCapacity);
-  hub_.AddSource(relay_->queue, relay_->control);
-  auto relay =
-      relay::RelayLoop::Create(relay_->queue, relay_->control, MakeRelayConfig(config_), kRelaySource);
-  if (!relay.ok()) return relay.status();
-  relay_->loop = *std::move(relay);
-  return absl::OkStatus();
-}
-
-absl::Status ShmemdApp::ServeApi() {
   auto api_config = MakeApiConfig(config_);
   if (!api_config.ok()) return api_config.status();
   api_ = std::make_unique<api::ApiServer>(
       *std::move(api_config), [this](const auto& read) { hub_.Read(read); }, control_,
-      relay_ != nullptr ? &relay_->control : nullptr);
-  return api_->Start();
-}
+      relay_control_ ? &*relay_control_ : nullptr);
+  if (absl::Status status = api_->Start(); !status.ok()) return status;
 
-absl::Status ShmemdApp::ServeMetrics() {
-  if (config_.metrics_listen == "off") return absl::OkStatus();
-  auto http = metrics::HttpEndpoint::Start(
-      {config_.metrics_listen, kVersion, [this] { return WhyNotAlive(); }, [this] { return WhyNotReady(); }},
-      hub_);
-  if (!http.ok()) return http.status();
-  http_ = *std::move(http);
-  return absl::OkStatus();
-}
-
-// Sockets that somebody may connect to come first: one that cannot be opened ends the start.
-absl::Status ShmemdApp::StartMovers() {
-  for (const state::BackendSpec& backend : config_.backends) {
-    if (!IsRelay(backend)) continue;
-    if (absl::Status status = relay_->loop->Attach(backend); !status.ok()) return status;
+  if (config_.metrics_listen != "off") {
+    auto http =
+        metrics::HttpEndpoint::Start({config_.metrics_listen, kVersion, [this] { return WhyNotAlive(); },
+                                      [this] { return WhyNotReady(); }, &api_->call_stats()},
+                                     hub_);
+    if (!http.ok()) return http.status();
+    http_ = *std::move(http);
   }
+  state_log_ = std::make_unique<StateLog>(hub_);
+  // Last, so that a start that fails has disturbed no back-end.
   for (const state::BackendSpec& backend : config_.backends) {
     if (!IsRelay(backend)) loop_->Attach(backend);
   }
   loop_->Start();
-  return relay_ != nullptr ? relay_->loop->Start() : absl::OkStatus();
+  if (relay_ != nullptr) {
+    if (absl::Status status = relay_->Start(); !status.ok()) return status;
+  }
+  ready_.store(true);
+  return absl::OkStatus();
+}
+
+absl::Status ShmemdApp::OpenRelays() {
+  if (!relay_queue_) return absl::OkStatus();
+  auto relay =
+      relay::RelayLoop::Create(*relay_queue_, *relay_control_, MakeRelayConfig(config_), kRelaySource);
+  if (!relay.ok()) return relay.status();
+  relay_ = *std::move(relay);
+  for (const state::BackendSpec& backend : config_.backends) {
+    if (!IsRelay(backend)) continue;
+    if (absl::Status status = relay_->Attach(backend); !status.ok()) return status;
+  }
+  return absl::OkStatus();
 }
 
 ShmemdApp::~ShmemdApp() {
   ready_.store(false);
   if (api_ != nullptr) api_->Shutdown(std::chrono::milliseconds(config_.shutdown_timeout_ms));
   http_.reset();
-  if (relay_ != nullptr && relay_->loop != nullptr) relay_->loop->Stop();
   if (loop_ != nullptr) loop_->Stop();
+  if (relay_ != nullptr) relay_->Stop();
   hub_.Stop();
   state_log_.reset();
 }
@@ -182,9 +185,9 @@ std::string ShmemdApp::Summary() const {
 std::string ShmemdApp::WhyNotAlive() const {
   const int64_t now_ns = base::MonotonicNanos();
   if (now_ns - hub_.last_turn_ns() > kTurnDeadlineNs) return "the hub has not turned for 10 s";
-  if (!ready_.load()) return "";
-  if (now_ns - loop_->last_turn_ns() > kTurnDeadlineNs) return "the frontend loop has not turned for 10 s";
-  if (relay_ != nullptr && now_ns - relay_->loop->last_turn_ns() > kTurnDeadlineNs)
+  if (ready_.load() && now_ns - loop_->last_turn_ns() > kTurnDeadlineNs)
+    return "the frontend loop has not turned for 10 s";
+  if (ready_.load() && relay_ != nullptr && now_ns - relay_->last_turn_ns() > kTurnDeadlineNs)
     return "the relay loop has not turned for 10 s";
   return "";
 }

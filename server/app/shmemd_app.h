@@ -7,8 +7,8 @@
 #include <absl/status/statusor.h>
 
 #include <atomic>
-#include <cstddef>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "server/api/api_server.h"
@@ -28,6 +28,8 @@ class ShmemdApp {
   // Opens every socket and port, then begins to talk to the back-ends. One that cannot be opened is an error
   // that names it; a back-end that is missing is not.
   static absl::StatusOr<std::unique_ptr<ShmemdApp>> Start(const Config& config);
+  // What Start would refuse of a configuration without opening anything, in the same words.
+  static absl::Status Check(const Config& config);
   // Ends what Start began: API first, so that nobody is told of back-ends that go away because we do.
   ~ShmemdApp();
   ShmemdApp(const ShmemdApp&) = delete;
@@ -37,29 +39,20 @@ class ShmemdApp {
   std::string Summary() const;
 
  private:
-  // A mover of its own, for the back-ends in mode relay.
-  struct RelayParts {
-    explicit RelayParts(size_t queue_capacity) : queue(queue_capacity) {}
-    feed::UpdateQueue queue;
-    feed::Control control;
-    std::unique_ptr<relay::RelayLoop> loop;
-  };
-
   explicit ShmemdApp(Config config);
   absl::Status StartServing();
-  absl::Status MakeMovers();
-  absl::Status ServeApi();
-  absl::Status ServeMetrics();
-  absl::Status StartMovers();
+  absl::Status OpenRelays();
   std::string WhyNotAlive() const;
   std::string WhyNotReady() const;
 
   const Config config_;
   feed::UpdateQueue queue_;
   feed::Control control_;
-  std::unique_ptr<RelayParts> relay_;  // nullptr: nothing is relayed
+  std::optional<feed::UpdateQueue> relay_queue_;  // only if something is relayed
+  std::optional<feed::Control> relay_control_;
   feed::Hub hub_;
   std::unique_ptr<frontend::FrontendLoop> loop_;
+  std::unique_ptr<relay::RelayLoop> relay_;
   std::unique_ptr<api::ApiServer> api_;
   std::unique_ptr<metrics::HttpEndpoint> http_;
   std::unique_ptr<StateLog> state_log_;

@@ -51,13 +51,49 @@ BackendNumbers NumbersOf(const state::Backend& backend) {
 
 double Number(uint64_t value) { return static_cast<double>(value); }
 
-// For a closed set of reasons: only those that occurred.
-template <typename Counts, typename Name>
-void AddCounts(Samples& samples, Metric metric, std::string_view backend, std::string_view shmid,
-               const Counts& counts, Name name) {
+// Reasons for which a connection ends in this mode. They are counted from zero, since a rate misses what a
+// series begins with; any other appears when it occurs.
+bool IsUsualEnd(state::Mode mode, state::StateReason reason) {
+  using state::StateReason;
+  switch (reason) {
+    case StateReason::kClosedByBackend:
+    case StateReason::kClosedMidMessage:
+    case StateReason::kProtocolError:
+    case StateReason::kMessageTooLarge:
+    case StateReason::kSystemError:
+    case StateReason::kClosedByShmemd:
+      return true;
+    case StateReason::kReplyTimeout:
+    case StateReason::kUnexpectedFds:
+    case StateReason::kConfigReplyMalformed:
+    case StateReason::kRequestRefused:
+      return mode != state::Mode::kRelay;
+    case StateReason::kClosedByFrontend:
+      return mode == state::Mode::kRelay;
+    default:
+      return false;
+  }
+}
+
+void AddDisconnects(Samples& samples, const BackendNumbers& backend) {
+  const auto& counts = backend.status.disconnect_counts;
   for (size_t i = 0; i < counts.size(); ++i) {
-    if (counts[i] == 0) continue;
-    samples.Add(metric, {backend, shmid, name(static_cast<state::RequestFailure>(i))}, Number(counts[i]));
+    const auto reason = static_cast<state::StateReason>(i);
+    if (counts[i] == 0 && !IsUsualEnd(backend.mode, reason)) continue;
+    samples.Add(Metric::kBackendDisconnects, {backend.id, state::StateReasonName(reason)}, Number(counts[i]));
+  }
+}
+
+// Only reasons that occurred: there may be 256 regions, with 15 reasons each. A relay knows one reason only,
+// which is counted from zero.
+template <typename Counts>
+void AddFailures(Samples& samples, Metric metric, const BackendNumbers& backend, std::string_view shmid,
+                 const Counts& counts) {
+  for (size_t i = 0; i < counts.size(); ++i) {
+    const auto failure = static_cast<state::RequestFailure>(i);
+    const bool always = backend.mode == state::Mode::kRelay && failure == state::RequestFailure::kRefused;
+    if (counts[i] == 0 && !always) continue;
+    samples.Add(metric, {backend.id, shmid, state::RequestFailureName(failure)}, Number(counts[i]));
   }
 }
 
@@ -76,15 +112,16 @@ void AddSettled(Samples& samples, std::string_view id, std::string_view shmid, c
   samples.Add(Metric::kFreeExtents, {id, shmid}, Number(region.hole_count));
 }
 
-void AddRegion(Samples& samples, std::string_view id, const RegionNumbers& region) {
+void AddRegion(Samples& samples, const BackendNumbers& backend, const RegionNumbers& region) {
+  const std::string& id = backend.id;
   const std::string shmid = std::to_string(region.status.shmid);
   if (region.listed) AddSettled(samples, id, shmid, region);
   const state::RequestCounters& counters = region.status.counters;
   samples.Add(Metric::kMapRequests, {id, shmid}, Number(counters.map_requests));
   samples.Add(Metric::kUnmapRequests, {id, shmid}, Number(counters.unmap_requests));
   samples.Add(Metric::kMapBytes, {id, shmid}, Number(counters.map_bytes_total));
-  AddCounts(samples, Metric::kMapFailures, id, shmid, counters.map_failures, state::RequestFailureName);
-  AddCounts(samples, Metric::kUnmapFailures, id, shmid, counters.unmap_failures, state::RequestFailureName);
+  AddFailures(samples, Metric::kMapFailures, backend, shmid, counters.map_failures);
+  AddFailures(samples, Metric::kUnmapFailures, backend, shmid, counters.unmap_failures);
 }
 
 void AddConversation(Samples& samples, const BackendNumbers& backend) {
@@ -101,11 +138,7 @@ void AddConversation(Samples& samples, const BackendNumbers& backend) {
     samples.Add(Metric::kBackendState, {id, state::BackendStateName(state)}, state == status.state ? 1 : 0);
   }
   samples.Add(Metric::kBackendConnects, {id}, status.epoch);
-  for (size_t i = 0; i < status.disconnect_counts.size(); ++i) {
-    if (status.disconnect_counts[i] == 0) continue;
-    samples.Add(Metric::kBackendDisconnects, {id, state::StateReasonName(static_cast<state::StateReason>(i))},
-                Number(status.disconnect_counts[i]));
-  }
+  AddDisconnects(samples, backend);
   samples.Add(Metric::kBackendResets, {id}, status.reset_count);
   samples.Add(Metric::kConfigQueries, {id}, Number(status.query_count));
   samples.Add(Metric::kConfigQueryFailures, {id}, Number(status.query_failure_count));
@@ -153,7 +186,7 @@ std::vector<prometheus::MetricFamily> BackendCollectable::Collect() const {
   });
   Samples samples;
   for (const BackendNumbers& backend : backends) {
-    for (const RegionNumbers& region : backend.regions) AddRegion(samples, backend.id, region);
+    for (const RegionNumbers& region : backend.regions) AddRegion(samples, backend, region);
     AddConversation(samples, backend);
     if (backend.mode == state::Mode::kRelay) AddRelay(samples, backend);
   }

@@ -1,14 +1,22 @@
 #include "server/metrics/http_endpoint.h"
 
+#include <absl/strings/numbers.h>
 #include <absl/strings/str_cat.h>
+#include <arpa/inet.h>
 #include <civetweb.h>
+#include <netinet/in.h>
 #include <prometheus/text_serializer.h>
+#include <sys/socket.h>
 
+#include <atomic>
+#include <chrono>
 #include <cstring>
 #include <iterator>
+#include <thread>
 #include <utility>
 
 #include "server/base/clock.h"
+#include "server/base/unique_fd.h"
 #include "server/metrics/front_page.h"
 #include "server/metrics/open_metrics.h"
 
@@ -48,6 +56,21 @@ std::string WithRealPort(const mg_context* context, const std::string& address) 
   return absl::StrCat(address.substr(0, address.rfind(':')), ":", port.port);
 }
 
+// Connects and hangs up, waiting for nothing.
+void Knock(const std::string& address) {
+  const size_t colon = address.rfind(':');
+  sockaddr_in to{};
+  to.sin_family = AF_INET;
+  int port = 0;
+  if (!absl::SimpleAtoi(address.substr(colon + 1), &port)) return;
+  to.sin_port = htons(static_cast<uint16_t>(port));
+  if (inet_pton(AF_INET, address.substr(0, colon).c_str(), &to.sin_addr) != 1) {
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  }
+  const base::UniqueFd socket(::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (socket.is_open()) connect(socket.get(), reinterpret_cast<const sockaddr*>(&to), sizeof(to));
+}
+
 bool WantsOpenMetrics(const mg_connection* connection) {
   const char* accept = mg_get_header(connection, "Accept");
   return accept != nullptr && std::strstr(accept, "application/openmetrics-text") != nullptr;
@@ -56,20 +79,39 @@ bool WantsOpenMetrics(const mg_connection* connection) {
 }  // namespace
 
 HttpEndpoint::HttpEndpoint(Options options, const feed::Hub& hub)
-    : options_(std::move(options)), hub_(hub), backends_(hub), process_(options_.version, hub) {}
+    : options_(std::move(options)),
+      hub_(hub),
+      backends_(hub),
+      calls_(options_.calls),
+      process_(options_.version, hub) {}
 
+// civetweb's acceptor looks up when somebody connects, else every two seconds: somebody connects.
 HttpEndpoint::~HttpEndpoint() {
-  if (context_ != nullptr) mg_stop(context_);
+  if (context_ == nullptr) return;
+  std::atomic<bool> stopped{false};
+  std::thread stopping([&] {
+    mg_stop(context_);
+    stopped.store(true);
+  });
+  while (!stopped.load()) {
+    Knock(address_);
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  stopping.join();
+}
+
+absl::Status HttpEndpoint::CheckListen(const std::string& listen) {
+  if (!CivetAddress(listen).starts_with('[') || mg_check_feature(MG_FEATURES_IPV6) != 0)
+    return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("metrics.listen ", listen,
+                   ": the HTTP library is built without IPv6, expected an IPv4 address or [::]"));
 }
 
 absl::StatusOr<std::unique_ptr<HttpEndpoint>> HttpEndpoint::Start(Options options, const feed::Hub& hub) {
   auto endpoint = std::unique_ptr<HttpEndpoint>(new HttpEndpoint(std::move(options), hub));
   const std::string address = CivetAddress(endpoint->options_.listen);
-  if (address.starts_with('[') && mg_check_feature(MG_FEATURES_IPV6) == 0) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("metrics.listen ", endpoint->options_.listen,
-                     ": the HTTP library is built without IPv6, expected an IPv4 address or [::]"));
-  }
+  if (absl::Status status = CheckListen(endpoint->options_.listen); !status.ok()) return status;
   // Somebody who connects and stays silent holds a thread for the request timeout: probes must not wait long
   // behind several of them.
   const char* settings[] = {"listening_ports",
@@ -130,8 +172,11 @@ int HttpEndpoint::Handle(mg_connection* connection) const {
 int HttpEndpoint::Metrics(mg_connection* connection, bool open_metrics) const {
   const int64_t start_ns = base::MonotonicNanos();
   std::vector<prometheus::MetricFamily> families = backends_.Collect();
-  std::vector<prometheus::MetricFamily> process = process_.Collect();
-  std::move(process.begin(), process.end(), std::back_inserter(families));
+  for (const prometheus::Collectable* more : {static_cast<const prometheus::Collectable*>(&calls_),
+                                              static_cast<const prometheus::Collectable*>(&process_)}) {
+    std::vector<prometheus::MetricFamily> collected = more->Collect();
+    std::move(collected.begin(), collected.end(), std::back_inserter(families));
+  }
   const std::string text = open_metrics
                                ? OpenMetricsText(families)
                                : prometheus::TextSerializer().prometheus::Serializer::Serialize(families);

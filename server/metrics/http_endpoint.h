@@ -15,6 +15,7 @@
 
 #include "server/feed/hub.h"
 #include "server/metrics/backend_collectable.h"
+#include "server/metrics/call_collectable.h"
 #include "server/metrics/process_collectable.h"
 
 struct mg_context;
@@ -28,15 +29,18 @@ class HttpEndpoint {
   using Check = std::function<std::string()>;
 
   struct Options {
-    std::string listen;   // "127.0.0.1:18044", "[::]:18044", ":18044", "127.0.0.1:0"
-    std::string version;  // of shmemd
-    Check alive;          // /livez
-    Check ready;          // /readyz
+    std::string listen;                      // "127.0.0.1:18044", "[::]:18044", ":18044", "127.0.0.1:0"
+    std::string version;                     // of shmemd
+    Check alive;                             // /livez
+    Check ready;                             // /readyz
+    const feed::CallStats* calls = nullptr;  // of the API; outlives the endpoint
   };
 
   // Binds and starts to answer. `[::]` falls back to 0.0.0.0 where civetweb has no IPv6 (Debian's has none).
   // Errors name the address. `hub` outlives the object.
   static absl::StatusOr<std::unique_ptr<HttpEndpoint>> Start(Options options, const feed::Hub& hub);
+  // What Start would refuse of an address without opening anything.
+  static absl::Status CheckListen(const std::string& listen);
   ~HttpEndpoint();  // waits for answers under way
   HttpEndpoint(const HttpEndpoint&) = delete;
   HttpEndpoint& operator=(const HttpEndpoint&) = delete;
@@ -57,6 +61,7 @@ class HttpEndpoint {
   const Options options_;
   const feed::Hub& hub_;
   const BackendCollectable backends_;
+  const CallCollectable calls_;
   mutable ProcessCollectable process_;
   std::string address_;
   std::string start_error_;  // what civetweb said first while starting

@@ -47,6 +47,8 @@ enum class Metric : uint8_t {
   kBuildInfo,
   kEventsDropped,
   kScrapeDuration,
+  kGrpcHandled,
+  kGrpcHandling,
   kProcessCpuSeconds,
   kProcessResidentMemoryBytes,
   kProcessVirtualMemoryBytes,

@@ -141,6 +141,7 @@ void RelayEntry::GetBackend() {
 
 // Why a back-end that was there went stays shown while it is not back.
 void RelayEntry::NoBackend(const Cause& cause) {
+  RefuseFrontends();
   const state::BackendStatus& status = table().status();
   const bool left_while_waiting = status.state == BackendState::kWaitingForFrontend;
   if (status.epoch > 0 && !left_while_waiting) return;
@@ -192,8 +193,12 @@ void RelayEntry::FrontendListens() {
     return;
   }
   if (!idle_backend_.is_open() && !over_timer_) GetBackend();
-  if (idle_backend_.is_open()) return GetFrontend();
-  if (spec().on_backend_missing != state::OnBackendMissing::kRefuse) return;
+  if (idle_backend_.is_open()) GetFrontend();
+}
+
+// on_backend_missing: refuse. Who waits is told at once, by an end.
+void RelayEntry::RefuseFrontends() {
+  if (!frontend_listener_ || spec().on_backend_missing != state::OnBackendMissing::kRefuse) return;
   while (frontend_listener_->Accept(true).is_open()) {
   }
 }

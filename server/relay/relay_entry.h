@@ -66,6 +66,7 @@ class RelayEntry final : state::EventSink, RelaySession::Observer {
   void BackendStirs();
   void GetFrontend();
   void FrontendListens();
+  void RefuseFrontends();
   void BeginSession(base::UniqueFd frontend);
   void EndSession();
   void Rest();

@@ -163,11 +163,45 @@ TEST_F(HealthTest, AWatcherSeesTheEndComing) {
   grpc::health::v1::HealthCheckResponse response;
   ASSERT_TRUE(stream->Read(&response));
   EXPECT_EQ(response.status(), grpc::health::v1::HealthCheckResponse::SERVING);
-  std::thread shutdown([this] { server_.Shutdown(std::chrono::milliseconds(200)); });
+  // Much longer than the test may take: the stream must not make the server wait for it.
+  std::thread shutdown([this] { server_.Shutdown(std::chrono::minutes(10)); });
   EXPECT_TRUE(stream->Read(&response));
   EXPECT_EQ(response.status(), grpc::health::v1::HealthCheckResponse::NOT_SERVING);
-  shutdown.join();
   EXPECT_FALSE(stream->Read(&response));
+  EXPECT_THAT(stream->Finish(), IsError(grpc::StatusCode::UNAVAILABLE, "SHUTTING_DOWN"));
+  shutdown.join();
+}
+
+TEST_F(HealthTest, AWatcherOfWhatIsNotServedIsToldAndEndsToo) {
+  grpc::ClientContext context;
+  SetTestDeadline(context);
+  const auto stub = grpc::health::v1::Health::NewStub(channel_);
+  grpc::health::v1::HealthCheckRequest request;
+  request.set_service("no.such.Service");
+  const auto stream = stub->Watch(&context, request);
+  grpc::health::v1::HealthCheckResponse response;
+  ASSERT_TRUE(stream->Read(&response));
+  EXPECT_EQ(response.status(), grpc::health::v1::HealthCheckResponse::SERVICE_UNKNOWN);
+  std::thread shutdown([this] { server_.Shutdown(std::chrono::minutes(10)); });
+  EXPECT_FALSE(stream->Read(&response));
+  EXPECT_EQ(stream->Finish().error_code(), grpc::StatusCode::UNAVAILABLE);
+  shutdown.join();
+}
+
+TEST_F(HealthTest, WatchersThatGoAwayAreForgotten) {
+  for (int i = 0; i < 20; ++i) {
+    grpc::ClientContext context;
+    SetTestDeadline(context);
+    const auto stub = grpc::health::v1::Health::NewStub(channel_);
+    const auto stream = stub->Watch(&context, grpc::health::v1::HealthCheckRequest());
+    grpc::health::v1::HealthCheckResponse response;
+    if (i % 2 == 0) {
+      EXPECT_TRUE(stream->Read(&response));
+    }
+    context.TryCancel();
+    EXPECT_EQ(stream->Finish().error_code(), grpc::StatusCode::CANCELLED);
+  }
+  server_.Shutdown(std::chrono::minutes(10));
 }
 
 }  // namespace

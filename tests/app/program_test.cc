@@ -143,6 +143,20 @@ TEST_F(ProgramTest, CheckConfigSaysWhatItWouldDoAndDoesNothing) {
   ExpectRefused({"--check-config", "--log-level", "loud"}, 2, "--log-level");
 }
 
+// In the same words.
+TEST_F(ProgramTest, CheckConfigRefusesWhatTheStartWould) {
+  for (const auto& [flag, value, named] :
+       {std::tuple("--api-listen", "0.0.0.0:0", "api.listen: 0.0.0.0:0 is no loopback address"),
+        {"--api-listen", "localhost.example:1", "api.listen: expected ADDRESS:PORT with a numeric address"},
+        {"--metrics-listen", "[::1]:0", "metrics.listen [::1]:0: the HTTP library is built without IPv6"},
+        {"--api-socket-group", "no-such-group", "api.socket_group: there is no 'no-such-group' on this host"},
+        {"--api-admin-socket-owner", "no-such-user",
+         "api.admin_socket_owner: there is no 'no-such-user' on this host"}}) {
+    ExpectRefused({flag, value}, 1, named);
+    ExpectRefused({flag, value, "--check-config"}, 1, named);
+  }
+}
+
 TEST_F(ProgramTest, FlagsBeatTheFile) {
   const std::string file =
       Write("shmemd.yaml", "run_dir: /nowhere\nlimits: {max_mappings: 5}\nlog: {level: debug}\n");

@@ -1,7 +1,7 @@
 """A vhost-user proxy that writes down what passes, to put at either side of shmemd's relay.
 
-It reads exactly one header and then exactly one payload, so a descriptor is always seen with its own message, and it
-stands in the back-end channel, too. It shares nothing with server/.
+It reads exactly one header and then exactly one payload, so a descriptor is always seen with its own message.
+It stands in the back-end channel, too, and shares nothing with server/.
 """
 
 import contextlib

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Checks shmemd against software that is not ours: a back-end on the rust-vmm crates, QEMU, virtiofsd, grpcurl and
+"""Checks shmemd against software that is not ours: a rust-vmm back-end, QEMU, virtiofsd, grpcurl and
 promtool.
 
 The first group runs the back-end against a small front-end of its own (frontend.py), so that a failure of the
-other groups is shmemd's. Checks with a VM run twice: its peers talk directly, and then through shmemd's relay.
+other groups is shmemd's. Checks with a VM run twice: its peers talk directly, then through shmemd's relay.
 Exit code 0 when nothing failed.
 """
 
@@ -16,6 +16,7 @@ from pathlib import Path
 
 import backend_checks
 import crash_checks
+import harm_checks
 import record_checks
 import shmemd_checks
 import tool_checks
@@ -25,7 +26,7 @@ import vm_checks
 from bench import Bench
 from vm_bench import VmBench
 
-VM_MODULES = [vm_checks, record_checks, crash_checks, virtiofs_checks]
+VM_MODULES = [vm_checks, record_checks, harm_checks, crash_checks, virtiofs_checks]
 
 
 def run_check(check: Callable, bench: Bench | VmBench) -> str:
@@ -66,7 +67,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--bin", type=Path, default=default, metavar="DIR", help="where shmemd and shmemctl are"
     )
-    parser.add_argument("--quick", action="store_true", help="fewer steps, and no tool is fetched")
+    parser.add_argument("--quick", action="store_true", help="fewer steps, and no tool is fetched but the sid root")
     parser.add_argument("--backend-only", action="store_true", help="only what needs no shmemd")
     parser.add_argument("--only", default="", metavar="TEXT", help="only checks whose name holds TEXT")
     options = parser.parse_args()

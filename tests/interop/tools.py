@@ -45,16 +45,20 @@ def pinned(tool: str, fetch: bool) -> Path:
     """A tool of scripts/tools.sh, fetched on first use; with fetch false only if it is here already."""
     program = TOOLS / "bin" / tool
     if not fetch and not program.exists():
-        raise ToolMissing(f"{tool} is not in {TOOLS}/bin, and --quick fetches nothing: scripts/tools.sh {tool}")
+        raise ToolMissing(
+            f"{tool} is not in {TOOLS}/bin, and --quick fetches nothing: scripts/tools.sh {tool}"
+        )
     run([str(ROOT / "scripts" / "tools.sh"), tool])
     return program
 
 
 @functools.cache
 def sid_root() -> str:
-    """Makes the Debian sid root if it is not there; returns what is in it, and where it is: "..., in PATH"."""
+    """Makes the Debian sid root if it is not there; returns "WHAT IS IN IT, in PATH", or nothing."""
     script = ROOT / "scripts" / "sid.sh"
-    with subprocess.Popen([str(script)], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True) as child:
+    with subprocess.Popen(
+        [str(script)], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True
+    ) as child:
         versions = ""
         for line in child.stdout:
             versions = line.rstrip("\n")

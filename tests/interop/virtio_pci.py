@@ -12,7 +12,7 @@ from qtest import QTest
 VENDOR = 0x1AF4
 MODERN_DEVICE_ID = 0x1040
 COMMAND_REGISTER, BAR_REGISTER, CAPABILITIES_REGISTER = 0x04, 0x10, 0x34
-MEMORY_AND_BUS_MASTER = 0x6
+BUS_MASTER, MEMORY_AND_BUS_MASTER = 0x4, 0x6
 VENDOR_CAPABILITY = 0x09
 COMMON_CFG, SHARED_MEMORY_CFG = 1, 8
 
@@ -56,7 +56,7 @@ class VirtioPci:
 
     def enumerate(self) -> None:
         """What the firmware does: an address for every BAR, then decoding and bus mastering."""
-        self._set_command(0)
+        self.decode(False)
         address, index = FIRST_BAR_ADDRESS, 0
         while index < 6:
             size, wide = self._bar_size(index)
@@ -65,7 +65,11 @@ class VirtioPci:
                 self._place(index, address if wide else 0xE000_0000 + index * 0x100_0000)
                 address += size if wide else 0
             index += 2 if wide else 1
-        self._set_command(MEMORY_AND_BUS_MASTER)
+        self.decode(True)
+
+    def decode(self, on: bool) -> None:
+        """Whether the device answers at the addresses of its BARs. It may be a bus master all the time."""
+        self._qtest.pci_store(self._slot, COMMAND_REGISTER, MEMORY_AND_BUS_MASTER if on else BUS_MASTER)
 
     def start(self) -> None:
         """From reset to DRIVER_OK, with every queue set up and empty."""
@@ -114,9 +118,6 @@ class VirtioPci:
         first, end = offset & ~3, offset + size
         words = [self._qtest.pci_load(self._slot, at) for at in range(first, end, 4)]
         return struct.pack(f"<{len(words)}I", *words)[offset - first : end - first]
-
-    def _set_command(self, command: int) -> None:
-        self._qtest.pci_store(self._slot, COMMAND_REGISTER, command)
 
     def _read_capabilities(self) -> list[Capability]:
         found, at = [], self._config(CAPABILITIES_REGISTER, 1)[0]
@@ -167,7 +168,9 @@ class VirtioPci:
         for half in (0, 1):
             wanted = VERSION_1 >> 32 * half & 0xFFFF_FFFF
             self._set(Register.DEVICE_FEATURE_SELECT, half)
-            expect(f"offered of feature bits {wanted:#x}", self._get(Register.DEVICE_FEATURE) & wanted, wanted)
+            expect(
+                f"offered of feature bits {wanted:#x}", self._get(Register.DEVICE_FEATURE) & wanted, wanted
+            )
             self._set(Register.DRIVER_FEATURE_SELECT, half)
             self._set(Register.DRIVER_FEATURE, wanted)
         self.set_status(ACKNOWLEDGE | DRIVER | FEATURES_OK)

@@ -27,7 +27,9 @@ def a_guest_reads_and_writes_files(bench: VmBench) -> None:
         vm.await_boot()
         print(f"  the guest booted in {time.monotonic() - begin:.1f} s")
         expect("mount", vm.tell(f"mount {TAG}"), f"mounted {TAG}")
-        expect("checksum of what the host wrote", vm.tell("sum from-host"), hashlib.md5(from_host).hexdigest())
+        expect(
+            "checksum of what the host wrote", vm.tell("sum from-host"), hashlib.md5(from_host).hexdigest()
+        )
         line = f"{SEED}\n".encode()
         content = (line * (KIB_WRITTEN * 1024 // len(line) + 1))[: KIB_WRITTEN * 1024]
         wanted = hashlib.md5(content).hexdigest()
@@ -37,8 +39,8 @@ def a_guest_reads_and_writes_files(bench: VmBench) -> None:
         expect("rename", vm.tell("rename from-guest renamed"), "renamed")
         expect("files on the host", sorted(file.name for file in shared.iterdir()), ["from-host", "renamed"])
         if shmemd:
-            backend = shmemd.backend()
-            expect("observed", backend.get("observed"), True)
+            # virtiofsd 1.14 does not offer SHMEM, and QEMU would not ask it for regions if it did.
+            expect("state", shmemd.state() in ("UNSUPPORTED", "ACTIVE"), True)
             expect("regions", shmemd.region_sizes(), {})
         expect("unmount", vm.tell("unmount"), "unmounted")
         expect("power off", vm.tell("off"), "off")

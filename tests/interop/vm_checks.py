@@ -1,7 +1,7 @@
 """QEMU and the rust-vmm back-end, directly and through shmemd's relay: does everybody see the same mappings?
 
-The facts about QEMU hold for 11.1 and are its own, not the protocol's: an overlap is judged by bytes, a reset drops
-all mappings without a word, and the memory table has room for eight ranges, two of them the machine's own.
+The facts about QEMU hold for 11.1 and are its own, not the protocol's: a reset drops all mappings without a
+word, and without memory slots the memory table has room for eight ranges, two of them the machine's own.
 """
 
 import random
@@ -39,10 +39,13 @@ LIVE = ["map 0 0x10000 0x10000 rw", "map 5 0x1000 0x3000 ro 0x2000"]
 
 @dataclass(frozen=True)
 class Shown:
-    """What shmemd is to show after an event, with two mappings live before it."""
+    """What shmemd is to show after an event, with two mappings live before it.
+
+    No device: any state. No mappings: none is listed.
+    """
 
     backend: str
-    device: str
+    device: str | None
     mappings: str | None
     finding: str | None = None
 
@@ -53,8 +56,8 @@ AFTER = {
     "start after a reset": Shown("ACTIVE", "STARTED", "STALE", "STALE_AFTER_RESET"),
     "stop": Shown("ACTIVE", "STOPPED", "STALE"),
     "cont": Shown("ACTIVE", "STARTED", "MAPPED"),
-    "back-end killed": Shown("DISCONNECTED", "STOPPED", "STALE"),
-    "VMM killed": Shown("WAITING_FOR_FRONTEND", "STOPPED", None),
+    "back-end killed": Shown("DISCONNECTED", None, "STALE"),
+    "VMM killed": Shown("WAITING_FOR_FRONTEND", None, None),
 }
 
 
@@ -99,6 +102,33 @@ def random_maps_and_unmaps_are_in_every_table(bench: VmBench) -> None:
         counts_agree(stand)
 
 
+def a_backend_maps_as_soon_as_it_is_started(bench: VmBench) -> None:
+    steps = [*LIVE, "unmap 5 0x1000 0x3000", "map 2 0x0 0x1000 rw", "map 2 0x0 0x1000 rw"]
+    with bench.stand("--started", "--steps", "; ".join(steps)) as stand:
+        expect("info mtree before the start", stand.in_vm(), set())
+        stand.vm.driver().start()
+        eventually("requests", lambda: len(stand.logged()), len(steps))
+        expect("answers", [entry["ok"] for entry in stand.logged()], [True, True, True, True, False])
+        agree(stand)
+
+
+def memory_slots_show_many_mappings(bench: VmBench) -> None:
+    """With CONFIGURE_MEM_SLOTS each mapping comes and goes by a message of its own, and there may be many."""
+    with bench.stand("--mem-slots") as stand:
+        stand.vm.driver().start()
+        for number in range(32):
+            stand.backend.accepts(f"map 0 {number * 0x2000:#x} 0x1000 rw")
+        agree(stand)
+        live = set(stand.live())
+        stand.vm.qmp.command("stop")
+        shows(stand, "stop", live)
+        stand.vm.qmp.command("cont")
+        shows(stand, "cont", live)
+        for number in range(0, 32, 2):
+            stand.backend.accepts(f"unmap 0 {number * 0x2000:#x} 0x1000")
+        agree(stand)
+
+
 def random_step(generator: random.Random, live: list[tuple[int, int, int]]) -> str:
     """Some of them fail: a part of a mapping unmapped, an overlap, an end outside of the region."""
     if live and (len(live) == MAX_LIVE or generator.random() < 0.45):
@@ -107,7 +137,8 @@ def random_step(generator: random.Random, live: list[tuple[int, int, int]]) -> s
     shmid, size = generator.choice(list(REGIONS.items()))
     offset = generator.randrange(0, size // 0x1000) * 0x1000
     length = generator.choice([0x1000, 0x2000, 0x8000, 0x40000])
-    return f"map {shmid} {offset:#x} {length:#x} {generator.choice(['rw', 'ro'])} {generator.choice([0, 0x3000]):#x}"
+    access, fd_offset = generator.choice(["rw", "ro"]), generator.choice([0, 0x3000])
+    return f"map {shmid} {offset:#x} {length:#x} {access} {fd_offset:#x}"
 
 
 def agree(stand: Stand) -> None:
@@ -117,19 +148,25 @@ def agree(stand: Stand) -> None:
     values = {(*at, entry["fd_offset"], entry["writable"]) for at, entry in live.items()}
     stand.says("mappings", Shmemd.mappings, values)
     stand.says("backings", Shmemd.backings, {at: (e["device"], e["inode"]) for at, e in live.items()})
+    stand.says("memory table", Shmemd.in_memory_table, dict.fromkeys(live, "YES"))
     mapped = {shmid: sum(length for at, _, length in live if at == shmid) for shmid in REGIONS}
-    stand.says("mapped bytes", lambda shmemd: shmemd.metrics().by_shmid("vhost_shmem_mapped_bytes"), mapped)
+    stand.says("mapped bytes", lambda shmemd: of_regions(shmemd, "vhost_shmem_mapped_bytes"), mapped)
 
 
 def counts_agree(stand: Stand) -> None:
-    """Requests and failures of the regions that exist: the others have no series."""
+    """Requests and failures of the regions that exist."""
     for request in ("map", "unmap"):
         entries = [e for e in stand.logged() if e["request"] == request and e["shmid"] in REGIONS]
         total = {shmid: sum(e["shmid"] == shmid for e in entries) for shmid in REGIONS}
         failed = {shmid: sum(e["shmid"] == shmid and not e["ok"] for e in entries) for shmid in REGIONS}
         series = f"vhost_shmem_{request}_requests_total"
-        stand.says(series, lambda shmemd, name=series: shmemd.metrics().by_shmid(name), total)
+        stand.says(series, lambda shmemd, name=series: of_regions(shmemd, name), total)
         stand.says(f"failures of {request}", lambda shmemd, what=request: failures(shmemd, what), failed)
+
+
+def of_regions(shmemd: Shmemd, series: str) -> dict[int, int]:
+    values = shmemd.metrics().by_shmid(series)
+    return {shmid: values.get(shmid) for shmid in REGIONS}
 
 
 def failures(shmemd: Shmemd, request: str) -> dict[int, int]:
@@ -199,12 +236,32 @@ def a_killed_vmm_takes_its_mappings_along(bench: VmBench) -> None:
         stand.vm.kill()
         stand.backend.next_line("front-end gone")
         shows(stand, "VMM killed", live)
+        idle = stand.shmemd.fd_count() if stand.shmemd else 0
         stand.log.write_text("")
         with bench.another_vm(stand):
             stand.vm.driver().start()
             stand.says("regions of the next VM", Shmemd.region_sizes, REGIONS)
             stand.backend.accepts(LIVE[0])
             agree(stand)
+        shows(stand, "VMM killed", live)
+        stand.says("descriptors", Shmemd.fd_count, idle)
+
+
+def a_window_that_is_not_decoded_is_still_mapped(bench: VmBench) -> None:
+    """The memory table then lacks the mappings, as it does after a reset, and yet they are there."""
+    with bench.stand() as stand:
+        driver, live = start_with_mappings(stand)
+        driver.write(0, 0x10000, b"behind the bar")
+        driver.decode(False)
+        stand.says("memory table without the window", Shmemd.in_memory_table, dict.fromkeys(live, "NO"))
+        shows(stand, "start", live)
+        driver.decode(True)
+        agree(stand)
+        expect("what was written", driver.read(0, 0x10000, 14), b"behind the bar")
+        driver.decode(False)
+        stand.backend.accepts("unmap 0 0x10000 0x10000")
+        driver.decode(True)
+        agree(stand)
 
 
 def start_with_mappings(stand: Stand):
@@ -222,21 +279,25 @@ def shows(stand: Stand, event: str, live: set[tuple[int, int, int]]) -> None:
     shown = AFTER[event]
     states = dict.fromkeys(live, shown.mappings) if shown.mappings else {}
     stand.says(f"state after '{event}'", Shmemd.state, shown.backend)
-    stand.says(f"device after '{event}'", lambda shmemd: shmemd.backend()["deviceState"], shown.device)
+    if shown.device:
+        stand.says(f"device after '{event}'", lambda shmemd: shmemd.backend()["deviceState"], shown.device)
     stand.says(f"mappings after '{event}'", Shmemd.mapping_states, states)
     if shown.finding:
         finding = shown.finding
         stand.says(f"finding after '{event}'", lambda shmemd: finding in shmemd.open_findings(), True)
-    stand.says("observed", lambda shmemd: shmemd.backend().get("observed"), True)
+    stand.says("observed", lambda shmemd: shmemd.backend()["observed"], shown.backend == "ACTIVE")
 
 
 CHECKS = [
     the_guest_sees_the_regions_of_the_backend,
     every_map_and_unmap_is_in_every_table,
     random_maps_and_unmaps_are_in_every_table,
+    a_backend_maps_as_soon_as_it_is_started,
+    memory_slots_show_many_mappings,
     a_guest_reset_drops_mappings_without_a_word,
     a_system_reset_is_a_guest_reset,
     a_stopped_vm_keeps_its_mappings,
     a_killed_backend_leaves_its_mappings_to_the_vm,
     a_killed_vmm_takes_its_mappings_along,
+    a_window_that_is_not_decoded_is_still_mapped,
 ]

@@ -1,4 +1,4 @@
-"""QEMU and virtiofsd out of the sid root: with a generic vhost-user device and no guest, or with a Linux guest and virtiofs."""
+"""QEMU and virtiofsd out of the sid root: a vhost-user device without a guest, or Linux on virtiofs."""
 
 import re
 import subprocess
@@ -13,6 +13,7 @@ MACHINE = [
     *("-nodefaults", "-no-user-config", "-display", "none", "-m", "128M"),
     *("-object", "memory-backend-memfd,id=ram,size=128M,share=on"),
 ]
+
 
 class SidRoot:
     """The root that scripts/sid.sh made. Sockets shared with its programs live in its /tmp."""
@@ -82,7 +83,7 @@ class DeviceVm(Qemu):
             *("-machine", "q35,memory-backend=ram", "-accel", "qtest"),
             *("-qtest", f"unix:{root.inside(self._qtest_socket)},server=on,wait=off", "-qtest-log", "none"),
             *("-chardev", f"socket,id=device,path={root.inside(backend)}"),
-            *("-device", "vhost-user-test-device-pci,chardev=device,bus=pcie.0,addr=3,virtio-id=26,num_vqs=1"),
+            *("-device", "vhost-user-test-device-pci,chardev=device,virtio-id=26,num_vqs=1"),
         )
 
     def driver(self) -> VirtioPci:
@@ -127,7 +128,8 @@ class Virtiofsd(Process):
     """Ends by itself when its front-end leaves."""
 
     def __init__(self, root: SidRoot, socket: Path, shared: Path):
-        where = [f"--socket-path={root.inside(socket)}", f"--shared-dir={root.inside(shared)}"]
-        super().__init__(root.command_with_proc("/usr/libexec/virtiofsd", *where, "--sandbox=chroot", "--rlimit-nofile=0"))
+        options = [f"--socket-path={root.inside(socket)}", f"--shared-dir={root.inside(shared)}"]
+        options += ["--sandbox=chroot", "--rlimit-nofile=0"]
+        super().__init__(root.command_with_proc("/usr/libexec/virtiofsd", *options))
         self.name = "virtiofsd"
         eventually("socket of virtiofsd", socket.is_socket, True)

@@ -144,6 +144,31 @@ TEST_F(MetricsTest, EveryMetricOfTheConversation) {
   }
 }
 
+// A rate misses what a series begins with, so each way to end is there before it happens.
+TEST_F(MetricsTest, DisconnectsAreCountedFromZero) {
+  const auto gpu0 = Attach("gpu0");
+  const auto vm0 = Attach("vm0", state::Mode::kRelay);
+  Publish(vm0, {state::Connected{}, Mapped(1, 0, kPage)});
+  const Scrape before = Collect();
+  const Scrape frontend = Starting(before, "vhost_shmem_backend_disconnects_total{backend=gpu0,");
+  EXPECT_EQ(frontend.size(), 10u);
+  for (const auto& [name, value] : frontend) EXPECT_EQ(value, 0) << name;
+  EXPECT_EQ(before.at("vhost_shmem_backend_disconnects_total{backend=vm0,reason=CLOSED_BY_FRONTEND}"), 0);
+  EXPECT_EQ(before.at("vhost_shmem_map_failures_total{backend=vm0,shmid=1,reason=refused}"), 0);
+  EXPECT_EQ(before.at("vhost_shmem_unmap_failures_total{backend=vm0,shmid=1,reason=refused}"), 0);
+
+  state::Cause rare;
+  rare.reason = state::StateReason::kShmemNotOffered;
+  state::Cause usual;
+  usual.reason = state::StateReason::kReplyTimeout;
+  Publish(gpu0, {state::Connected{}, state::Disconnected{BackendState::kFailed, rare}, state::Connected{},
+                 state::Disconnected{BackendState::kFailed, usual}});
+  const Scrape after = Starting(Collect(), "vhost_shmem_backend_disconnects_total{backend=gpu0,");
+  EXPECT_EQ(after.size(), 11u);
+  EXPECT_EQ(after.at("vhost_shmem_backend_disconnects_total{backend=gpu0,reason=REPLY_TIMEOUT}"), 1);
+  EXPECT_EQ(after.at("vhost_shmem_backend_disconnects_total{backend=gpu0,reason=SHMEM_NOT_OFFERED}"), 1);
+}
+
 TEST_F(MetricsTest, TheStateIsOneHot) {
   const auto gpu0 = Attach("gpu0");
   for (int wanted = 0; wanted < state::kBackendStateCount; ++wanted) {

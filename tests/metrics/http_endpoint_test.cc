@@ -186,6 +186,13 @@ TEST_F(HttpEndpointTest, APortIsFreeAgainAfterwards) {
 
 // Somebody who connects and says nothing, or half of something, must not keep a probe from its answer:
 // kubelet gives up after a second and three failures.
+TEST_F(HttpEndpointTest, ItEndsAtOnce) {
+  EXPECT_EQ(Get("/livez").code, 200);
+  const int64_t start_ns = base::MonotonicNanos();
+  http_.reset();
+  EXPECT_LT(base::MonotonicNanos() - start_ns, 1'000'000'000);
+}
+
 TEST_F(HttpEndpointTest, ManySilentConnectionsDelayAnAnswerByLittle) {
   std::vector<base::UniqueFd> silent;
   for (int i = 0; i < 30; ++i) {

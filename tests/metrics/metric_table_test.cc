@@ -29,7 +29,7 @@ bool IsName(std::string_view text) {
 
 bool HasKnownPrefix(std::string_view name) {
   return name.starts_with("vhost_shmem_") || name.starts_with("vhost_relay_") ||
-         name.starts_with("shmemd_") || name.starts_with("process_");
+         name.starts_with("shmemd_") || name.starts_with("process_") || name.starts_with("grpc_server_");
 }
 
 TEST(MetricTable, NamesAreValidAndUnique) {

@@ -90,11 +90,13 @@ impl VhostUserBackend for Device {
     }
 
     fn protocol_features(&self) -> VhostUserProtocolFeatures {
-        VhostUserProtocolFeatures::MQ
+        let mut features = VhostUserProtocolFeatures::MQ
             | VhostUserProtocolFeatures::REPLY_ACK
             | VhostUserProtocolFeatures::BACKEND_REQ
             | VhostUserProtocolFeatures::BACKEND_SEND_FD
-            | VhostUserProtocolFeatures::SHMEM
+            | VhostUserProtocolFeatures::SHMEM;
+        features.set(VhostUserProtocolFeatures::CONFIGURE_MEM_SLOTS, self.options.mem_slots);
+        features
     }
 
     fn set_event_idx(&self, _enabled: bool) {}

@@ -5,7 +5,7 @@ use crate::step::{self, Step, number};
 
 pub const USAGE: &str = "\
 usage: rust-shmem-backend --socket PATH [--region SHMID=SIZE]... [--steps STEPS] [--eager | --started]
-                          [--log FILE] [--hold]
+                          [--mem-slots] [--log FILE] [--hold]
   --region SHMID=SIZE  report a region; SIZE in bytes, 0x..., or with K, M, G; repeatable
   --steps STEPS        run for every front-end once it has asked for the regions, separated by ';':
                          map SHMID SHM_OFFSET LEN rw|ro [FD_OFFSET]
@@ -13,6 +13,7 @@ usage: rust-shmem-backend --socket PATH [--region SHMID=SIZE]... [--steps STEPS]
                          wait MILLISECONDSms
   --eager              run them as soon as there is a back-end channel, before the regions are asked for
   --started            run them once the front-end has started the device
+  --mem-slots          take the memory table region by region (CONFIGURE_MEM_SLOTS)
   --log FILE           append each request and how it was answered, as one JSON object a line
   --hold               go on serving when stdin ends; without it that ends the program
 Further steps are read from stdin, a line at a time. One line of output answers each map and unmap.";
@@ -33,6 +34,7 @@ pub struct Options {
     pub sizes: [u64; MAX_REGIONS],
     pub steps: Vec<Step>,
     pub when: When,
+    pub mem_slots: bool,
     pub log: Log,
     pub hold: bool,
 }
@@ -44,6 +46,7 @@ impl Options {
             sizes: [0; MAX_REGIONS],
             steps: vec![],
             when: When::ConfigAsked,
+            mem_slots: false,
             log: Log::default(),
             hold: false,
         };
@@ -55,6 +58,7 @@ impl Options {
                 "--steps" => options.steps = step::parse_all(&value()?)?,
                 "--eager" => options.when = When::HasChannel,
                 "--started" => options.when = When::Started,
+                "--mem-slots" => options.mem_slots = true,
                 "--log" => options.log = Log::open(&value()?)?,
                 "--hold" => options.hold = true,
                 _ => return Err(format!("unknown argument '{flag}'")),
