@@ -5,7 +5,8 @@
 #include <spdlog/spdlog.h>
 #include <sys/resource.h>
 
-#include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <iostream>
 #include <string>
 
@@ -21,8 +22,14 @@ namespace {
 void RaiseDescriptorLimit() {
   rlimit limit{};
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  const rlim_t before = limit.rlim_cur;
   limit.rlim_cur = limit.rlim_max;
-  setrlimit(RLIMIT_NOFILE, &limit);
+  if (setrlimit(RLIMIT_NOFILE, &limit) == 0) {
+    spdlog::info("file descriptors: at most {} (was {})", limit.rlim_cur, before);
+  } else {
+    spdlog::warn("file descriptors: at most {}, since the limit cannot be raised to {}: {}", before,
+                 limit.rlim_max, std::strerror(errno));
+  }
 }
 
 void StartLog(const std::string& level) {
