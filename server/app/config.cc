@@ -10,6 +10,8 @@
 #include <limits>
 #include <utility>
 
+#include "server/base/socket_path.h"
+
 namespace shmemd::app {
 namespace {
 
@@ -18,9 +20,6 @@ absl::string_view View(std::string_view text) { return {text.data(), text.size()
 absl::Status Expected(std::string_view expected, std::string_view got) {
   return absl::InvalidArgumentError(absl::StrCat("expected ", View(expected), ", got '", View(got), "'"));
 }
-
-// What a Unix socket address holds (sun_path), less its terminating zero.
-constexpr size_t kLongestSocketPath = 107;
 
 using Setter = std::function<absl::Status(Config&, const std::string&)>;
 
@@ -48,8 +47,8 @@ absl::StatusOr<int64_t> ParseWithUnit(std::string_view text, const std::vector<U
 Setter Path(std::string Config::*field) {
   return [field](Config& config, const std::string& text) {
     if (!text.starts_with('/')) return Expected("an absolute path", text);
-    if (text.size() > kLongestSocketPath) {
-      return Expected(absl::StrCat("a path of at most ", kLongestSocketPath, " bytes"), text);
+    if (text.size() > base::kMaxSocketPathBytes) {
+      return Expected(absl::StrCat("a path of at most ", base::kMaxSocketPathBytes, " bytes"), text);
     }
     config.*field = text;
     return absl::OkStatus();
@@ -189,8 +188,8 @@ absl::Status AddBackend(Config& config, state::Mode mode, std::string_view id, s
     return Expected("an id of lower-case letters, digits, '-' and '.', at most 63 characters", id);
   }
   if (!socket.starts_with('/')) return Expected("the absolute path of a back-end's socket", socket);
-  if (socket.size() > kLongestSocketPath) {
-    return Expected(absl::StrCat("a socket path of at most ", kLongestSocketPath, " bytes"),
+  if (socket.size() > base::kMaxSocketPathBytes) {
+    return Expected(absl::StrCat("a socket path of at most ", base::kMaxSocketPathBytes, " bytes"),
                     absl::StrCat(View(socket), "' of ", socket.size(), " bytes: '"));
   }
   for (const state::BackendSpec& other : config.backends) {
@@ -222,9 +221,9 @@ absl::Status Validate(const Config& config) {
                                                    config.reconnect_max_ms, " ms)"));
   }
   for (const std::string& path : {config.ApiSocketPath(), config.AdminSocketPath()}) {
-    if (path.size() <= kLongestSocketPath) continue;
+    if (path.size() <= base::kMaxSocketPathBytes) continue;
     return absl::InvalidArgumentError(absl::StrCat("run_dir: the socket path ", path, " has ", path.size(),
-                                                   " bytes, expected at most ", kLongestSocketPath));
+                                                   " bytes, expected at most ", base::kMaxSocketPathBytes));
   }
   if (config.ApiSocketPath() == config.AdminSocketPath()) {
     return absl::InvalidArgumentError(
