@@ -149,8 +149,9 @@ class Shmemd(Process):
     def metrics(self) -> "Scrape":
         return Scrape(self.http("/metrics"))
 
-    def ctl(self, *arguments: str) -> dict:
-        command = [str(self._ctl), "--endpoint", f"unix:{self.api_socket}", *arguments, "-o", "json"]
+    def ctl(self, *arguments: str, admin: bool = False) -> dict:
+        path = self.admin_socket if admin else self.api_socket
+        command = [str(self._ctl), "--endpoint", f"unix:{path}", *arguments, "-o", "json"]
         result = subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE_S)
         if result.returncode:
             raise CheckFailed(f"{' '.join(command)} ended with {result.returncode}: {result.stderr.strip()}")
@@ -160,6 +161,9 @@ class Shmemd(Process):
         backends = self.ctl("backends").get("backends", [])
         expect("back-ends listed", [entry["name"] for entry in backends], ["backends/rust0"])
         return backends[0]
+
+    def refresh(self) -> None:
+        self.ctl("refresh", "rust0", admin=True)
 
     def state(self) -> str:
         return self.backend()["state"]
@@ -197,6 +201,10 @@ class Shmemd(Process):
     def in_memory_table(self) -> dict[tuple, str]:
         """{(shmid, shm_offset, length): whether the VMM's memory table shows it}"""
         return {mapping_range(entry): entry["inMemoryTable"] for entry in self.listed_mappings()}
+
+    def findings(self) -> set[str]:
+        """The codes of all, also of those that are over."""
+        return {finding["code"] for finding in self.ctl("findings").get("findings", [])}
 
     def open_findings(self) -> set[str]:
         return {

@@ -65,22 +65,35 @@ def a_relayed_run_is_a_direct_run(bench: VmBench) -> None:
     expect("unlike", unlike(relayed, direct), [])
 
 
-def record(bench: VmBench) -> tuple[Channels, Channels]:
+def a_question_of_ours_is_seen_by_the_backend_only(bench: VmBench) -> None:
+    near, far = record(bench, "--query", "inject")
+    direct, _ = record(dataclasses.replace(bench, relayed=False))
+    expect("unlike next to the VMM", unlike(near, direct), [])
+    ours = [m for m in far["main-1"] if m.id == GET_SHMEM_CONFIG][2:]
+    shapes = [("frontend", GET_SHMEM_CONFIG, 1, 0, 0), ("backend", GET_SHMEM_CONFIG, 5, 2056, 0)]
+    expect("our question and its answer", [m.shape for m in ours], shapes)
+    others = [m for m in far["main-1"] if not any(m is one for one in ours)]
+    expect("differences but for them", differences(near, far | {"main-1": others}), [SWAPPED])
+
+
+def record(bench: VmBench, *relay: str) -> tuple[Channels, Channels]:
     """The same story each time; what was recorded next to QEMU, and next to the back-end."""
-    with bench.stand(record=True) as stand:
-        tell(stand)
+    with bench.stand(record=True, relay=relay) as stand:
+        tell(stand, asking="inject" in relay)
         # Ends the connection, so that nothing is under way when the recordings are read.
         stand.vm.kill()
         stand.backend.next_line("front-end gone")
         return recorded(stand.frontend_side), recorded(stand.backend_side)
 
 
-def tell(stand: Stand) -> None:
+def tell(stand: Stand, asking: bool) -> None:
     driver = stand.vm.driver()
     driver.start()
     for text in STORY[:-1]:
         stand.backend.step(text)
     agree(stand)
+    if asking and stand.shmemd:
+        stand.shmemd.refresh()
     stand.vm.qmp.command("stop")
     stand.vm.qmp.command("cont")
     driver.reset()
@@ -105,10 +118,15 @@ def differences(near: Channels, far: Channels) -> list[str]:
             pair = [[m for m in side[channel] if m.sender == sender] for side in (near, far)]
             source, sink = pair if sender == "frontend" else reversed(pair)
             where = f"{channel}, {sender}'s message"
+            here = [
+                f"{where} {number}, id {sent.id}: {what}"
+                for number, (sent, arrived) in enumerate(zip(source, sink, strict=False))
+                for what in differing(sent, arrived)
+            ]
             if len(source) != len(sink):
-                found.append(f"{where}s: {len(source)} sent, {len(sink)} arrived")
-            for number, (sent, arrived) in enumerate(zip(source, sink, strict=False)):
-                found += [f"{where} {number}, id {sent.id}: {what}" for what in differing(sent, arrived)]
+                # All behind the one that is missing differ.
+                here = [f"{where}s: {len(source)} sent, {len(sink)} arrived", *here[:1]]
+            found += here
     return found
 
 
@@ -136,4 +154,8 @@ def unlike(one: Channels, other: Channels) -> list[str]:
 
 
 CHECKS = [the_recorders_tell_what_differs, two_runs_are_alike]
-RELAY_CHECKS = [both_sides_of_the_relay_see_the_same, a_relayed_run_is_a_direct_run]
+RELAY_CHECKS = [
+    both_sides_of_the_relay_see_the_same,
+    a_relayed_run_is_a_direct_run,
+    a_question_of_ours_is_seen_by_the_backend_only,
+]

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import backend_checks
 import crash_checks
+import harm_checks
 import record_checks
 import shmemd_checks
 import tool_checks
@@ -25,7 +26,7 @@ import vm_checks
 from bench import Bench
 from vm_bench import VmBench
 
-VM_MODULES = [vm_checks, record_checks, crash_checks, virtiofs_checks]
+VM_MODULES = [vm_checks, record_checks, harm_checks, crash_checks, virtiofs_checks]
 
 
 def run_check(check: Callable, bench: Bench | VmBench) -> str:
@@ -66,7 +67,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--bin", type=Path, default=default, metavar="DIR", help="where shmemd and shmemctl are"
     )
-    parser.add_argument("--quick", action="store_true", help="fewer steps, and no tool is fetched")
+    parser.add_argument("--quick", action="store_true", help="fewer steps, and no tool is fetched but the sid root")
     parser.add_argument("--backend-only", action="store_true", help="only what needs no shmemd")
     parser.add_argument("--only", default="", metavar="TEXT", help="only checks whose name holds TEXT")
     options = parser.parse_args()

@@ -39,8 +39,8 @@ def a_guest_reads_and_writes_files(bench: VmBench) -> None:
         expect("rename", vm.tell("rename from-guest renamed"), "renamed")
         expect("files on the host", sorted(file.name for file in shared.iterdir()), ["from-host", "renamed"])
         if shmemd:
-            backend = shmemd.backend()
-            expect("observed", backend.get("observed"), True)
+            # virtiofsd 1.14 does not offer SHMEM, and QEMU would not ask it for regions if it did.
+            expect("state", shmemd.state() in ("UNSUPPORTED", "ACTIVE"), True)
             expect("regions", shmemd.region_sizes(), {})
         expect("unmount", vm.tell("unmount"), "unmounted")
         expect("power off", vm.tell("off"), "off")

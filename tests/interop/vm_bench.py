@@ -3,7 +3,6 @@
 import contextlib
 import json
 import re
-import signal
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from pathlib import Path
 
 import tools
 from bench import KIB, MIB
-from peers import Process, RustBackend, Shmemd, eventually, expect
+from peers import Process, RustBackend, Shmemd, eventually
 from recorder import Recorder, Recording
 from vmm import DeviceVm, SidRoot
 
@@ -122,9 +121,13 @@ class VmBench:
 
     @contextlib.contextmanager
     def stand(
-        self, *options: str, guard: str = "warn", record: bool = False, sizes: dict[int, int] = REGIONS
+        self,
+        *options: str,
+        relay: tuple[str, ...] = (),
+        record: bool = False,
+        sizes: dict[int, int] = REGIONS,
     ) -> Iterator[Stand]:
-        """A machine with its device realized and not started. The options are the back-end's."""
+        """A machine with its device realized, not started. The options are the back-end's, `relay` ours."""
         log, socket = self.directory / "backend.jsonl", self.directory / "b.sock"
         log.write_text("")
         with contextlib.ExitStack() as stack:
@@ -134,7 +137,7 @@ class VmBench:
             if record:
                 behind = stack.enter_context(Recorder(self.directory / "behind.sock", path))
                 path, recordings = behind.path, [behind.recording]
-            path, shmemd = stack.enter_context(self.relay(path, "--guard", guard))
+            path, shmemd = stack.enter_context(self.relay(path, *relay))
             if record:
                 before = stack.enter_context(Recorder(self.directory / "before.sock", path))
                 path, recordings = before.path, [before.recording, *recordings]
@@ -148,9 +151,6 @@ class VmBench:
         """In the place of one that has ended."""
         with DeviceVm(self.root, self.directory, stand.path) as stand.vm:
             yield
-
-    def expect_crash(self, vm: DeviceVm) -> None:
-        expect("exit code of QEMU", vm.exit_code(), -signal.SIGSEGV)
 
 
 @contextlib.contextmanager

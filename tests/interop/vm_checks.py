@@ -285,7 +285,7 @@ def shows(stand: Stand, event: str, live: set[tuple[int, int, int]]) -> None:
     if shown.finding:
         finding = shown.finding
         stand.says(f"finding after '{event}'", lambda shmemd: finding in shmemd.open_findings(), True)
-    stand.says("observed", lambda shmemd: shmemd.backend().get("observed"), True)
+    stand.says("observed", lambda shmemd: shmemd.backend()["observed"], shown.backend == "ACTIVE")
 
 
 CHECKS = [
