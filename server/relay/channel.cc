@@ -14,13 +14,14 @@ using session::Sender;
 
 constexpr int64_t kFirstRetryNs = 1'000'000;
 constexpr int64_t kLastRetryNs = 100'000'000;
-// What is thrown away at most of a peer that goes on writing to one that has closed.
-constexpr int kMostDiscards = 64;
+// Writes of a peer that are thrown away at most when its channel ends; its send buffer holds fewer.
+constexpr int kMostDiscards = 16384;
 
 constexpr std::array<Sender, 2> kSenders = {Sender::kFrontend, Sender::kBackend};
 
 Sender Other(Sender sender) { return sender == Sender::kFrontend ? Sender::kBackend : Sender::kFrontend; }
 
+// Of a socket that was shut down, so that nothing more comes.
 void Empty(int socket) {
   std::array<uint8_t, 16384> ignored;
   for (int i = 0; i < kMostDiscards; ++i) {
@@ -88,7 +89,9 @@ void Channel::AdvanceBoth() {
 void Channel::PassOnEnd(Sender sender) {
   bool& done = end_passed_on_[static_cast<size_t>(sender)];
   const Pump& direction = pump(sender);
-  if (direction.state() == PumpState::kBlocked && net::PeerGone(socket(sender))) TellEnd(sender, true);
+  const bool waits_for_sink =
+      direction.state() == PumpState::kBlocked || direction.state() == PumpState::kRetry;
+  if (waits_for_sink && net::PeerGone(socket(sender))) TellEnd(sender, true);
   if (done || !direction.ended()) return;
   done = true;
   if (direction.state() == PumpState::kBroken) {
@@ -145,9 +148,10 @@ void Channel::Close() {
   for (const Sender side : kSenders) {
     loop_.Unwatch(watches_[static_cast<size_t>(side)]);
     if (socket(side) < 0) continue;
-    Empty(socket(side));
-    // An end for the peer even if somebody else holds a duplicate of the socket.
+    // An end for the peer even if somebody else holds a duplicate of the socket. First, so that the peer
+    // writes nothing between the emptying and the close.
     shutdown(socket(side), SHUT_RDWR);
+    Empty(socket(side));
     sockets_[static_cast<size_t>(side)].reset();
   }
 }

@@ -103,7 +103,9 @@ Pump::Next Pump::LookAtQueue() {
   }
   lost_fds_ = 0;
   const vhost::Frame frame = vhost::PeekFrame(std::span<const uint8_t>(journal.buffer).first(result.bytes));
-  const bool descriptors_known = fds_.empty() || result.bytes == frame.message_bytes;
+  // A peek that is full may have met those of the message behind.
+  const bool descriptors_known =
+      fds_.empty() || (result.bytes == frame.message_bytes && result.bytes < Journal::kBufferBytes);
   if (!frame.whole || !descriptors_known) {
     return BeginTaking(frame.message_bytes <= Journal::kBufferBytes
                            ? static_cast<uint32_t>(frame.message_bytes)

@@ -82,6 +82,9 @@ class Pump {
   // Between two messages of the source, with nothing half sent.
   bool at_boundary() const { return journal_->step == Journal::Step::kIdle && journal_->own_sent == 0; }
 
+  // The message that passed last could not be understood.
+  void NoteDecodeError() { ++traffic_.decode_errors; }
+
   const state::TrafficCounters& traffic() const { return traffic_; }
   const state::DurationHistogram& durations() const { return durations_; }
   bool ended() const { return state_ == PumpState::kEnded || state_ == PumpState::kBroken; }

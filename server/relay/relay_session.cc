@@ -122,7 +122,7 @@ void RelaySession::Passed(Line& line, const PassingMessage& message, Verdict ver
                           const std::vector<base::UniqueFd>& fds) {
   if (line.kind() == vhost::Channel::kBackend && &line != backend_lines_.back().get()) return;
   const std::vector<base::FdFacts> facts = FactsOf(message, fds);
-  tracker_.Passed(message, verdict, facts);
+  if (!tracker_.Passed(message, verdict, facts)) line.channel().pump(message.sender).NoteDecodeError();
   if (verdict == Verdict::kRefuse)
     line.channel().pump(Sender::kFrontend).SendOwn(session::RefusalOf(message.header));
   if (verdict == Verdict::kSwapBackendFd) BeginBackendChannel();

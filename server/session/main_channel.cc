@@ -153,7 +153,7 @@ void SessionTracker::DeviceChanged(DeviceRings::Change change) {
     events_.Publish(state::DeviceStateChanged{state::DeviceState::kStarted});
     now.echo.DeviceStarted(events_);
     now.query.FrontendWentOn();
-    if (!now.negotiation.unsupported()) now.negotiation.BecomeActive(events_);
+    now.negotiation.DeviceStarted(events_);
     if (now.negotiation.shmem_agreed()) now.query.Missed(options_.query == state::Query::kInject, events_);
   } else if (change == DeviceRings::Change::kStopped) {
     now.echo.DeviceStopped();

@@ -1,6 +1,6 @@
 #include "server/session/memory_echo.h"
 
-#include <algorithm>
+#include <bitset>
 #include <vector>
 
 #include "server/vhost/protocol.h"
@@ -102,18 +102,15 @@ void MemoryEcho::Compare(Scope scope, const MemoryTable::Region* about, const Ev
 
 // What of the table is the guest's own memory, and whether everything fits again.
 void MemoryEcho::CountRegions(const EventWriter& events) {
-  std::vector<Mapping> mappings;
-  if (!ForEachMapping(events.table(), [&](const Mapping& mapping) {
-        if (Identified(mapping)) mappings.push_back(mapping);
-      })) {
-    return;
-  }
   const auto regions = table_.regions();
-  other_regions_ = static_cast<uint64_t>(
-      std::count_if(regions.begin(), regions.end(), [&](const MemoryTable::Region& region) {
-        return std::none_of(mappings.begin(), mappings.end(),
-                            [&](const Mapping& mapping) { return region.Shows(mapping); });
-      }));
+  std::bitset<MemoryTable::kMost> mappings;
+  const bool compared = ForEachMapping(events.table(), [&](const Mapping& mapping) {
+    for (size_t i = 0; i < regions.size(); ++i) {
+      if (regions[i].Shows(mapping)) mappings.set(i);
+    }
+  });
+  if (!compared) return;
+  other_regions_ = regions.size() - mappings.count();
   const uint64_t used = other_regions_ + events.table().Totals().mapping_count;
   if (used <= vhost::kMaxMemoryRegions) events.Close(FindingCode::kMemoryTableFull);
 }

@@ -48,9 +48,22 @@ bool Negotiation::FeaturesSet(std::span<const uint8_t> payload, const EventWrite
   if (!ReadU64(payload, acked)) return false;
   features_set_ = true;
   protocol_features_kept_ = (acked & vhost::kVirtioProtocolFeatures) != 0;
-  // Who wants protocol features has set them by now, as QEMU, crosvm and rust-vmm do.
-  if (!protocol_set_) BecomeUnsupported({.reason = StateReason::kNoProtocolFeatures}, events);
+  // With the bit, SET_PROTOCOL_FEATURES may still come.
+  if (!protocol_set_ && !protocol_features_kept_) BecomeUnsupported(WithoutProtocolFeatures(), events);
   return true;
+}
+
+void Negotiation::DeviceStarted(const EventWriter& events) {
+  if (!protocol_set_ && phase_ == Phase::kNegotiating) BecomeUnsupported(WithoutProtocolFeatures(), events);
+  if (phase_ == Phase::kNegotiating) BecomeActive(events);
+}
+
+state::Cause Negotiation::WithoutProtocolFeatures() const {
+  Cause cause{.reason = StateReason::kNoProtocolFeatures};
+  // It is the VMM that leaves them out.
+  if ((features_.virtio & vhost::kVirtioProtocolFeatures) != 0)
+    cause.message_id = Id(FrontendRequest::kSetProtocolFeatures);
+  return cause;
 }
 
 bool Negotiation::ProtocolFeaturesSet(std::span<const uint8_t> payload, const EventWriter& events) {
@@ -87,8 +100,9 @@ void Negotiation::BecomeActive(const EventWriter& events) {
 }
 
 void Negotiation::BecomeUnsupported(const Cause& cause, const EventWriter& events) {
-  if (phase_ != Phase::kNegotiating) return;
+  if (phase_ == Phase::kActive || (phase_ == Phase::kUnsupported && cause == unsupported_)) return;
   phase_ = Phase::kUnsupported;
+  unsupported_ = cause;
   events.Publish(state::StateChanged{BackendState::kUnsupported, cause});
 }
 

@@ -20,6 +20,8 @@ class Negotiation {
   bool FeaturesSet(std::span<const uint8_t> payload, const EventWriter& events);
   bool ProtocolFeaturesSet(std::span<const uint8_t> payload, const EventWriter& events);
 
+  // ACTIVE, unless it is known to have no shared memory.
+  void DeviceStarted(const EventWriter& events);
   // Something shows that shared memory is in use, or may be: ACTIVE, once.
   void BecomeActive(const EventWriter& events);
 
@@ -28,10 +30,10 @@ class Negotiation {
   // SET_FEATURES came without VHOST_USER_F_PROTOCOL_FEATURES: rings are enabled from their start
   // (vhost-user specification, "Ring states").
   bool rings_start_enabled() const { return features_set_ && !protocol_features_kept_; }
-  bool unsupported() const { return phase_ == Phase::kUnsupported; }
 
  private:
   enum class Phase : uint8_t { kNegotiating, kActive, kUnsupported };
+  state::Cause WithoutProtocolFeatures() const;
   void BecomeUnsupported(const state::Cause& cause, const EventWriter& events);
 
   state::Features features_;
@@ -40,6 +42,7 @@ class Negotiation {
   bool features_set_ = false;
   bool protocol_features_kept_ = false;
   Phase phase_ = Phase::kNegotiating;
+  state::Cause unsupported_;
 };
 
 }  // namespace shmemd::session

@@ -101,6 +101,15 @@ class PendingRequests {
     }
     return nullptr;
   }
+  // Nothing happens if there is none.
+  template <typename Predicate>
+  void EraseOldest(Predicate wanted) {
+    size_t i = 0;
+    while (i < count_ && !wanted(at(i))) ++i;
+    if (i == count_) return;
+    for (; i + 1 < count_; ++i) at(i) = at(i + 1);
+    --count_;
+  }
   bool waits_for_answer() const {
     return FindOldest([](const Request& request) { return !request.optional; }) != nullptr;
   }

@@ -154,6 +154,9 @@ void SessionTracker::BackendChannelBegan() {
 
 void SessionTracker::BackendChannelEnded() {
   state_->backend.Abandon(ECONNRESET, events_);
+  // Nothing is left to follow; of a channel that was never ours nobody knows.
+  if (state_->backend_lost.reason != UnobservedReason::kBackendChannelOdd) state_->backend_lost = {};
+  ShowObservation();
   CheckDeadlockEnded();
 }
 
@@ -205,10 +208,7 @@ bool SessionTracker::IsOurAnswer(const PassingMessage& message) const {
 }
 
 bool SessionTracker::TakeOurAnswer(const PassingMessage& message) {
-  const bool remembered =
-      state_->main.FindOldest([](const PendingRequest& request) { return request.ours; }) != nullptr;
-  while (remembered && !state_->main.Pop()->ours) {
-  }
+  state_->main.EraseOldest([](const PendingRequest& request) { return request.ours; });
   const int64_t duration_ns = std::max<int64_t>(message.now_ns - state_->query.asked_ns(), 0);
   const bool decoded =
       state_->query.Answered({message.header, message.payload}, message.fd_count, true, duration_ns, events_);

@@ -75,8 +75,8 @@ class SessionTracker {
   // never inside a postcopy exchange). It becomes true after a message has passed or OnDeadline was called,
   // once a session, when the VMM has gone on without asking; see config_query.h.
   bool MayAsk() const;
-  // Ask once more, though the configuration is known: MayAsk is true again as soon as the rules allow. Without
-  // effect with query: snoop.
+  // Ask once more, though the configuration is known: MayAsk is true again as soon as the rules allow.
+  // Without effect with query: snoop.
   void WantConfig();
   void Asked(int64_t now_ns);
 

@@ -80,6 +80,29 @@ TEST_F(PumpTest, ADescriptorStaysWithTheSecondOfTwoQueuedMessages) {
   EXPECT_THAT(observer_.fd_counts, ElementsAre(0, 1));
 }
 
+// A peek that is full says nothing of where the descriptors that it met belong.
+TEST_F(PumpTest, ADescriptorStaysWithItsMessageBehindOneThatFillsTheBuffer) {
+  for (const size_t message_bytes :
+       {Journal::kBufferBytes - 1, Journal::kBufferBytes + 0, Journal::kBufferBytes + 1}) {
+    const Bytes first = Message(2, 1, message_bytes - vhost::kHeaderBytes);
+    const Bytes second = Message(5, 9, 40);
+    Send(first);
+    Send(second, {file_.get()});
+    EXPECT_EQ(pump_->Advance(), PumpState::kWaiting);
+    Bytes got;
+    while (got.size() < first.size()) {
+      const Read read = ReadExactly(out_.peer.get(), first.size() - got.size());
+      ASSERT_EQ(read.status, net::IoStatus::kDone);
+      EXPECT_THAT(read.inodes, IsEmpty()) << message_bytes;
+      got.insert(got.end(), read.bytes.begin(), read.bytes.end());
+    }
+    EXPECT_EQ(got, first);
+    const Read read = ReadExactly(out_.peer.get(), second.size());
+    EXPECT_EQ(read.bytes, second);
+    EXPECT_THAT(read.inodes, ElementsAre(Inode(file_.get()))) << message_bytes;
+  }
+}
+
 TEST_F(PumpTest, ADescriptorOfOneWriteWithTwoMessagesGoesWithTheFirst) {
   Bytes both = Message(5, 9, 40);
   const Bytes second = Message(2, 1, 8);
@@ -179,7 +202,8 @@ TEST_F(PumpTest, StopsAtTheLimitOfDescriptorsUnderWayAndGoesOnWhenTheyAreRead) {
   }
   EXPECT_EQ(pump_->state(), PumpState::kBlocked);
   EXPECT_EQ(pump_->traffic().fds, Pump::kMaxFdsInFlight);
-  for (size_t i = 0; i < Pump::kMaxFdsInFlight; ++i) EXPECT_EQ(ReadExactly(out_.peer.get(), 100).bytes, message);
+  for (size_t i = 0; i < Pump::kMaxFdsInFlight; ++i)
+    EXPECT_EQ(ReadExactly(out_.peer.get(), 100).bytes, message);
   EXPECT_EQ(pump_->Advance(), PumpState::kWaiting);
   for (size_t i = 0; i < 10; ++i) EXPECT_EQ(ReadExactly(out_.peer.get(), 100).bytes, message);
 }

@@ -10,8 +10,10 @@
 
 #include <array>
 #include <cstdint>
+#include <cstring>
 #include <filesystem>
 #include <iterator>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -34,11 +36,14 @@ struct SocketPair {
   base::UniqueFd ours;
   base::UniqueFd peer;
 
-  SocketPair() {
+  // `send_buffer_bytes`: of `ours`; 0: as it is. The kernel makes the best of what is too small.
+  explicit SocketPair(int send_buffer_bytes = 0) {
     std::array<int, 2> fds{};
     EXPECT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds.data()), 0);
     ours = base::UniqueFd(fds[0]);
     peer = base::UniqueFd(fds[1]);
+    if (send_buffer_bytes > 0)
+      setsockopt(fds[0], SOL_SOCKET, SO_SNDBUF, &send_buffer_bytes, sizeof(send_buffer_bytes));
   }
 };
 
@@ -72,6 +77,7 @@ struct Read {
   Bytes bytes;
   std::vector<uint64_t> inodes;
   net::IoStatus status = net::IoStatus::kDone;
+  int error_number = 0;
 };
 inline Read ReadExactly(int socket, size_t bytes) {
   Read read;
@@ -80,6 +86,7 @@ inline Read ReadExactly(int socket, size_t bytes) {
   const net::IoResult result = net::Receive(socket, read.bytes, fds);
   read.bytes.resize(result.bytes);
   read.status = result.status;
+  read.error_number = result.error_number;
   for (const base::UniqueFd& fd : fds) read.inodes.push_back(Inode(fd.get()));
   return read;
 }
