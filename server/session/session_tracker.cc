@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
+#include <type_traits>
 
 #include "server/session/guard_rules.h"
 #include "server/session/session_state.h"
