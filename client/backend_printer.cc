@@ -17,9 +17,17 @@ namespace v1 = ::vhost::shmem::v1;
 
 constexpr char kNone[] = "-";
 
-Color ColorOf(v1::Backend::State state) {
-  switch (state) {
+// Whether a relayed conversation goes on that cannot be followed.
+bool GoesOnUnseen(const v1::Backend& backend) {
+  const bool goes_on = backend.state() == v1::Backend::ACTIVE ||
+                       (backend.mode() == v1::Backend::RELAY && backend.state() == v1::Backend::NEGOTIATING);
+  return goes_on && backend.mode() != v1::Backend::PROBE && backend.has_observed() && !backend.observed();
+}
+
+Color ColorOf(const v1::Backend& backend) {
+  switch (backend.state()) {
     case v1::Backend::ACTIVE:
+      return GoesOnUnseen(backend) ? Color::kYellow : Color::kGreen;
     case v1::Backend::PROBED:
       return Color::kGreen;
     case v1::Backend::FAILED:
@@ -30,20 +38,8 @@ Color ColorOf(v1::Backend::State state) {
   }
 }
 
-std::string Why(const v1::Backend& backend) {
-  if (!backend.state_detail().empty()) return backend.state_detail();
-  if (backend.state_reason() != v1::Backend::STATE_REASON_UNSPECIFIED) {
-    return v1::Backend::StateReason_Name(backend.state_reason());
-  }
-  // Why it is not followed goes without saying while the state says it.
-  return backend.mode() == v1::Backend::PROBE     ? ""
-         : backend.state() == v1::Backend::ACTIVE ? backend.unobserved_reason()
-                                                  : "";
-}
-
-std::string Process(const v1::Backend& backend) {
-  if (!backend.has_backend_process()) return kNone;
-  const v1::PeerProcess& process = backend.backend_process();
+std::string Process(bool known, const v1::PeerProcess& process) {
+  if (!known) return kNone;
   std::string text = absl::StrCat("uid ", process.uid());
   if (process.has_pid()) absl::StrAppend(&text, " pid ", process.pid());
   if (!process.command().empty()) absl::StrAppend(&text, " ", process.command());
@@ -65,6 +61,14 @@ std::vector<Column> Columns(bool wide) {
   columns.insert(columns.end(), {{"SENT"},
                                  {"SOCKET"},
                                  {"PROCESS"},
+                                 {"FRONTEND SOCKET"},
+                                 {"FRONTEND PROCESS"},
+                                 {"DEVICE"},
+                                 {"STALE", Align::kRight},
+                                 {"QUERY"},
+                                 {"GUARD"},
+                                 {"GUARDED", Align::kRight},
+                                 {"RESETS", Align::kRight},
                                  {"EPOCH", Align::kRight},
                                  {"PENDING", Align::kRight},
                                  {"OBSERVED"},
@@ -72,6 +76,22 @@ std::vector<Column> Columns(bool wide) {
                                  {"UPDATED"},
                                  {"UID"}});
   return columns;
+}
+
+// An enum's name as configuration has it.
+Cell Word(bool known, const std::string& name) { return {known ? absl::AsciiStrToLower(name) : kNone}; }
+
+// As configuration has it: "listen /run/vm.sock" where we do.
+Cell Socket(const v1::Backend& backend, const std::string& path, v1::Backend::SocketRole role) {
+  if (path.empty()) return {kNone};
+  if (backend.mode() != v1::Backend::RELAY) return {path};
+  return {absl::StrCat(role == v1::Backend::LISTEN ? "listen " : "connect ", path)};
+}
+
+std::string Device(const v1::Backend& backend) {
+  return backend.device_state() == v1::Backend::DEVICE_STATE_UNSPECIFIED
+             ? kNone
+             : v1::Backend::DeviceState_Name(backend.device_state());
 }
 
 Cell Count(bool known, int64_t count) { return {known ? absl::StrCat(count) : kNone}; }
@@ -83,26 +103,37 @@ std::vector<Cell> Cells(const v1::Backend& backend, const PrintStyle& style) {
   };
   Cell at_risk = bytes(totals.has_at_risk_bytes(), totals.at_risk_bytes());
   if (totals.at_risk_bytes() > 0) at_risk.color = Color::kRed;
+  Cell stale = bytes(totals.has_stale_bytes(), totals.stale_bytes());
+  if (totals.stale_bytes() > 0) stale.color = Color::kRed;
   Cell findings = Count(totals.has_open_finding_count(), totals.open_finding_count());
   if (totals.open_finding_count() > 0) findings.color = Color::kYellow;
   std::vector<Cell> cells = {BackendId(backend.name()),
                              absl::AsciiStrToLower(v1::Backend::Mode_Name(backend.mode())),
-                             {v1::Backend::State_Name(backend.state()), ColorOf(backend.state())},
+                             {v1::Backend::State_Name(backend.state()), ColorOf(backend)},
                              Count(totals.has_region_count(), totals.region_count()),
                              bytes(totals.has_size_bytes(), totals.size_bytes()),
                              bytes(totals.has_mapped_bytes(), totals.mapped_bytes()),
                              Count(totals.has_mapping_count(), totals.mapping_count()),
                              at_risk,
                              findings,
-                             Why(backend)};
+                             DescribeState(backend)};
   if (!style.wide) return cells;
-  cells.insert(cells.end(),
-               {DescribeConfig(backend.config()), backend.backend_socket(), Process(backend),
-                Count(backend.has_connection_epoch(), backend.connection_epoch()),
-                Count(backend.has_pending_request_count(), backend.pending_request_count()),
-                std::string(backend.observed() ? "yes" : "no"),
-                backend.has_connect_time() ? FormatTime(backend.connect_time()) : kNone,
-                backend.has_update_time() ? FormatTime(backend.update_time()) : kNone, backend.uid()});
+  cells.insert(
+      cells.end(),
+      {DescribeConfig(backend.config()),
+       Socket(backend, backend.backend_socket(), backend.backend_socket_role()),
+       Process(backend.has_backend_process(), backend.backend_process()),
+       Socket(backend, backend.frontend_socket(), backend.frontend_socket_role()),
+       Process(backend.has_frontend_process(), backend.frontend_process()), Device(backend), stale,
+       Word(backend.query() != v1::Backend::QUERY_UNSPECIFIED, v1::Backend::Query_Name(backend.query())),
+       Word(backend.guard() != v1::Backend::GUARD_UNSPECIFIED, v1::Backend::Guard_Name(backend.guard())),
+       Count(backend.has_guard_action_count(), backend.guard_action_count()),
+       Count(backend.has_reset_count(), backend.reset_count()),
+       Count(backend.has_connection_epoch(), backend.connection_epoch()),
+       Count(backend.has_pending_request_count(), backend.pending_request_count()),
+       std::string(backend.observed() ? "yes" : "no"),
+       backend.has_connect_time() ? FormatTime(backend.connect_time()) : kNone,
+       backend.has_update_time() ? FormatTime(backend.update_time()) : kNone, backend.uid()});
   return cells;
 }
 
@@ -171,6 +202,17 @@ std::string RenderFeatures(const v1::Features& features, const PrintStyle& style
   return text += table.Render(style);
 }
 
+std::string DescribeState(const v1::Backend& backend) {
+  if (!backend.state_detail().empty()) return backend.state_detail();
+  if (backend.state_reason() != v1::Backend::STATE_REASON_UNSPECIFIED) {
+    return v1::Backend::StateReason_Name(backend.state_reason());
+  }
+  if (backend.state() == v1::Backend::WAITING_FOR_FRONTEND)
+    return absl::StrCat("no VMM at ", backend.frontend_socket());
+  // Why it is not followed goes without saying while the state says it.
+  return GoesOnUnseen(backend) ? backend.unobserved_reason() : "";
+}
+
 std::string DescribeConfig(const v1::ShmemConfig& config) {
   if (!config.has_reported_num_regions()) return "no region configuration seen yet";
   std::string text = absl::StrCat("num_regions ", config.reported_num_regions(), " (", Meaning(config),
@@ -184,8 +226,8 @@ std::string RenderConfigs(const v1::ListBackendsResponse& backends, const PrintS
   for (const v1::Backend& backend : backends.backends()) {
     absl::StrAppend(&text, BackendId(backend.name()), ": ", DescribeConfig(backend.config()));
     const bool live = backend.state() == v1::Backend::ACTIVE || backend.state() == v1::Backend::PROBED;
-    if (!live) {
-      const std::string why = Why(backend);
+    if (!live || GoesOnUnseen(backend)) {
+      const std::string why = DescribeState(backend);
       absl::StrAppend(&text, "; ", v1::Backend::State_Name(backend.state()), why.empty() ? "" : ": ",
                       Printable(why, style.terminal.utf8));
     }

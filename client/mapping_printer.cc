@@ -133,7 +133,7 @@ std::string RenderMappingLines(const v1::ListMappingsResponse& mappings, const P
     Cell odd = FindingsCell(mapping);
     if (mapping.state() != v1::Mapping::MAPPED) {
       odd = {absl::StrCat(v1::Mapping::State_Name(mapping.state()), odd.text.empty() ? "" : ",", odd.text),
-             Color::kYellow};
+             StateCell(mapping).color};
     }
     table.AddRow({FormatHex(mapping.shm_offset_bytes()), FormatBytes(mapping.length_bytes(), style.bytes),
                   AccessText(mapping.access()), DescribeBacking(mapping.backing()), odd});

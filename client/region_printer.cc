@@ -50,6 +50,8 @@ std::vector<Cell> Cells(const v1::Region& region, const PrintStyle& style) {
   };
   Cell at_risk = bytes(region.has_at_risk_bytes(), region.at_risk_bytes());
   if (region.at_risk_bytes() > 0) at_risk.color = Color::kRed;
+  Cell stale = bytes(region.has_stale_bytes(), region.stale_bytes());
+  if (region.stale_bytes() > 0) stale.color = Color::kRed;
   const bool used_known = region.has_size_bytes() && region.has_mapped_bytes();
   std::vector<Cell> cells = {
       BackendId(region.name()),
@@ -67,8 +69,7 @@ std::vector<Cell> Cells(const v1::Region& region, const PrintStyle& style) {
   cells.insert(cells.end(), {bytes(region.has_free_bytes(), region.free_bytes()),
                              bytes(region.has_peak_mapped_bytes(), region.peak_mapped_bytes()),
                              bytes(region.has_writable_mapped_bytes(), region.writable_mapped_bytes()),
-                             bytes(region.has_assumed_bytes(), region.assumed_bytes()),
-                             bytes(region.has_stale_bytes(), region.stale_bytes()),
+                             bytes(region.has_assumed_bytes(), region.assumed_bytes()), stale,
                              Count(region.has_map_request_count(), region.map_request_count()),
                              Count(region.has_map_failure_count(), region.map_failure_count()),
                              Count(region.has_unmap_request_count(), region.unmap_request_count()),

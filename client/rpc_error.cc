@@ -91,6 +91,12 @@ std::string DescribeError(const absl::Status& status, const Endpoint& endpoint) 
   absl::StrAppend(&text, " [", absl::StatusCodeToString(status.code()), reason.empty() ? "" : ", ", reason,
                   "; asked ", Where(endpoint), "]");
   if (reason == "ADMIN_ROLE_REQUIRED") text += AdminRoleHint(InfoOf(status));
+  if (reason == "QUERY_NOT_ALLOWED") {
+    absl::StrAppend(
+        &text,
+        "\n  a relay asks a back-end only with query: inject (or --query inject); make sure that the "
+        "back-end answers\n  GET_SHMEM_CONFIG: some say that they do and drop the connection of the VM");
+  }
   return text;
 }
 

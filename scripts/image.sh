@@ -17,17 +17,12 @@ buildah() {
   command buildah --root "$WORK/storage" --runroot "$WORK/run" "$@"
 }
 
-# This machine's sources of Debian 12, security updates among them, as lines of a sources.list.
-debian_sources() {
-  apt-get indextargets --format "deb \$(REPO_URI) \$(CODENAME) \$(COMPONENT)" 'Created-By: Packages' 'Origin: Debian' |
-    grep -E ' bookworm(-updates|-security)? main$' | sort -u
-}
-
 # A minimal Debian 12, made once.
 make_base() {
   local root=$WORK/base sources
   ! buildah images --quiet "$BASE" >/dev/null 2>&1 || return 0
-  sources=$(debian_sources) || die "apt knows no source of Debian 12; run apt-get update"
+  sources=$(debian_sources | grep -E ' bookworm(-updates|-security)? main$') ||
+    die "apt knows no source of Debian 12; run apt-get update"
   MIRROR=${MIRROR:-$(awk '$3 == "bookworm" {print $2; exit}' <<<"$sources")}
   rm -rf "$root"
   mkdir -p "$root"

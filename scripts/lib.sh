@@ -24,3 +24,9 @@ as_root() {
 apt() {
   as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=300 "$@" </dev/null
 }
+
+# This machine's sources of Debian, security updates among them, as lines of a sources.list.
+debian_sources() {
+  apt-get indextargets --format "deb \$(REPO_URI) \$(CODENAME) \$(COMPONENT)" 'Created-By: Packages' 'Origin: Debian' |
+    sort -u
+}

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "client/backend_printer.h"
 #include "client/resource_name.h"
 #include "client/shmemctl/command_line.h"
 #include "client/structured.h"
@@ -45,9 +46,10 @@ void LookAtBackends(client::Client* client, Look* look) {
   look->backends.assign(list->backends().begin(), list->backends().end());
   for (const v1::Backend& backend : list->backends()) {
     if (backend.state() == v1::Backend::ACTIVE || backend.state() == v1::Backend::PROBED) continue;
-    look->down.push_back(absl::StrCat(
-        "back-end ", client::BackendId(backend.name()), " is ", v1::Backend::State_Name(backend.state()),
-        backend.state_detail().empty() ? "" : ": ", client::Printable(backend.state_detail(), true)));
+    const std::string why = client::DescribeState(backend);
+    look->down.push_back(absl::StrCat("back-end ", client::BackendId(backend.name()), " is ",
+                                      v1::Backend::State_Name(backend.state()), why.empty() ? "" : ": ",
+                                      client::Printable(why, true)));
   }
 }
 

@@ -31,6 +31,7 @@ grpc::StatusCode CodeOf(feed::CommandFailure failure, grpc::StatusCode busy) {
       return grpc::StatusCode::NOT_FOUND;
     case feed::CommandFailure::kShmemNotNegotiated:
     case feed::CommandFailure::kShmemConfigInvalid:
+    case feed::CommandFailure::kQueryNotAllowed:
       return grpc::StatusCode::FAILED_PRECONDITION;
     case feed::CommandFailure::kBackendUnreachable:
     case feed::CommandFailure::kShuttingDown:
@@ -85,7 +86,7 @@ grpc::ServerUnaryReactor* AdminService::RefreshBackend(grpc::CallbackServerConte
                                    std::string(id.status().message())));
   }
   return CommandCall::Start(
-      *context, control_, feed::RefreshCommand{*id},
+      *context, router_, feed::RefreshCommand{*id},
       [reader = reader_, id = *id, response](const feed::CommandResult& result) {
         grpc::Status status = StatusOf(result, grpc::StatusCode::ABORTED, {{"backend", id}});
         return status.ok() ? ShowBackend(reader, id, *response) : status;
@@ -100,7 +101,7 @@ grpc::ServerUnaryReactor* AdminService::ProbeBackend(grpc::CallbackServerContext
     return Finished(context, Error(grpc::StatusCode::INVALID_ARGUMENT, "SOCKET_PATH_INVALID", why));
   }
   return CommandCall::Start(
-      *context, control_, feed::ProbeCommand{socket}, [socket, response](const feed::CommandResult& result) {
+      *context, router_, feed::ProbeCommand{socket}, [socket, response](const feed::CommandResult& result) {
         grpc::Status status = StatusOf(result, grpc::StatusCode::FAILED_PRECONDITION, {{"socket", socket}});
         if (status.ok() && result.report) *response = convert::ToProto(*result.report);
         return status;

@@ -4,20 +4,19 @@
 #include <string>
 #include <utility>
 
+#include "server/api/command_router.h"
 #include "server/api/replica_reader.h"
-#include "server/feed/control.h"
 #include "vhost/shmem/v1/admin.grpc.pb.h"
 
 namespace shmemd::api {
 
 namespace v1 = ::vhost::shmem::v1;
 
-// Passes commands to the mover and answers when they are done.
+// Passes commands to the movers and answers when they are done.
 class AdminService final : public v1::ShmemAdmin::CallbackService {
  public:
-  // `control` outlives the service.
-  AdminService(ReplicaReader reader, feed::Control& control)
-      : reader_(std::move(reader)), control_(control) {}
+  AdminService(ReplicaReader reader, CommandRouter router)
+      : reader_(std::move(reader)), router_(std::move(router)) {}
 
   grpc::ServerUnaryReactor* RefreshBackend(grpc::CallbackServerContext* context,
                                            const v1::RefreshBackendRequest* request,
@@ -28,7 +27,7 @@ class AdminService final : public v1::ShmemAdmin::CallbackService {
 
  private:
   ReplicaReader reader_;
-  feed::Control& control_;
+  CommandRouter router_;
 };
 
 // Answers every call with PERMISSION_DENIED and says where it would be served.

@@ -27,12 +27,14 @@ absl::Status MakeParents(const std::string& path) {
 
 }  // namespace
 
-ApiServer::ApiServer(ApiConfig config, ReplicaReader reader, feed::Control& control)
+ApiServer::ApiServer(ApiConfig config, ReplicaReader reader, feed::Control& frontend, feed::Control* relay)
     : config_(std::move(config)),
       inspector_(reader, config_.facts),
       call_stats_(MethodsOf(RoleServer::ServiceNames())),
       read_server_(inspector_, std::make_unique<AdminRefusal>(config_.admin_socket.path), call_stats_),
-      admin_server_(inspector_, std::make_unique<AdminService>(std::move(reader), control), call_stats_) {}
+      admin_server_(inspector_,
+                    std::make_unique<AdminService>(reader, CommandRouter(reader, frontend, relay)),
+                    call_stats_) {}
 
 ApiServer::~ApiServer() { Shutdown(std::chrono::milliseconds::zero()); }
 

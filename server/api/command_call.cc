@@ -20,11 +20,12 @@ int64_t MonotonicDeadline(const grpc::CallbackServerContext& context) {
 }  // namespace
 
 grpc::ServerUnaryReactor* CommandCall::Start(const grpc::CallbackServerContext& context,
-                                             feed::Control& control, feed::CommandBody body, Answer answer) {
+                                             const CommandRouter& router, feed::CommandBody body,
+                                             Answer answer) {
   const std::shared_ptr<CommandCall> call(new CommandCall(std::move(answer)));
   call->self_ = call;
-  control.Submit(std::move(body), MonotonicDeadline(context),
-                 [call](const feed::CommandResult& result) { call->OnResult(result); });
+  router.Submit(std::move(body), MonotonicDeadline(context),
+                [call](const feed::CommandResult& result) { call->OnResult(result); });
   return call.get();
 }
 

@@ -11,6 +11,7 @@
 #include <functional>
 #include <memory>
 
+#include "server/api/command_router.h"
 #include "server/feed/control.h"
 
 namespace shmemd::api {
@@ -21,8 +22,8 @@ class CommandCall final : public grpc::ServerUnaryReactor, public std::enable_sh
   using Answer = std::function<grpc::Status(const feed::CommandResult&)>;
 
   // The command's deadline is the client's, but at most ten seconds away.
-  static grpc::ServerUnaryReactor* Start(const grpc::CallbackServerContext& context, feed::Control& control,
-                                         feed::CommandBody body, Answer answer);
+  static grpc::ServerUnaryReactor* Start(const grpc::CallbackServerContext& context,
+                                         const CommandRouter& router, feed::CommandBody body, Answer answer);
 
   void OnCancel() override;
   void OnDone() override;

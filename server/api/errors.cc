@@ -41,6 +41,8 @@ std::string_view CommandFailureReason(feed::CommandFailure failure) {
       return "SHMEM_CONFIG_INVALID";
     case feed::CommandFailure::kBackendUnreachable:
       return "BACKEND_UNREACHABLE";
+    case feed::CommandFailure::kQueryNotAllowed:
+      return "QUERY_NOT_ALLOWED";
     case feed::CommandFailure::kBackendBusy:
       return "BACKEND_BUSY";
     case feed::CommandFailure::kTooManyCommands:

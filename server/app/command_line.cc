@@ -21,6 +21,8 @@ constexpr char kAbout[] =
     "for people.";
 
 constexpr char kExamples[] = R"(Examples:
+  shmemd --relay media0=/run/vhost-user/media0.sock,/run/backends/media0.sock
+                                                          stand between a VM and its back-end
   shmemd --frontend gpu0=/run/backends/gpu0.sock          be the back-end's only front-end (developing a back-end)
   shmemd --probe cam0=/run/backends/cam0.sock             ask once for the sizes and leave
   shmemd --config /etc/shmemd/shmemd.yaml                 as the file says; a flag beside it wins
@@ -33,6 +35,7 @@ struct Given {
   std::string config_file;
   bool check_only = false;
   std::map<std::string_view, std::string> settings;  // by key
+  std::vector<std::string> relays;
   std::vector<std::string> frontends;
   std::vector<std::string> probes;
 };
@@ -40,6 +43,10 @@ struct Given {
 void AddOptions(CLI::App& app, Given& given) {
   app.add_option("--config", given.config_file, "YAML file to read first")->type_name("FILE");
   app.add_flag("--check-config", given.check_only, "say what the configuration comes to, and end");
+  app.add_option("--relay", given.relays,
+                 "stand between a VMM, which connects to LISTEN, and its back-end; repeatable")
+      ->type_name("ID=LISTEN,CONNECT")
+      ->take_all();
   app.add_option("--frontend", given.frontends, "attach a back-end as its front-end; repeatable")
       ->type_name("ID=CONNECT")
       ->take_all();
@@ -58,20 +65,26 @@ absl::Status Named(std::string_view flag, const absl::Status& status) {
   return absl::Status(status.code(), absl::StrCat(std::string(flag), ": ", status.message()));
 }
 
-absl::Status Merge(const Given& given, const CLI::App& app, Config& config) {
-  if (!given.config_file.empty()) {
-    if (absl::Status status = LoadConfigFile(given.config_file, config); !status.ok()) return status;
-  }
+absl::Status ApplySettings(const Given& given, const CLI::App& app, Config& config) {
   for (const Setting& setting : Settings()) {
     if (app.count(setting.flag()) == 0) continue;
     const absl::Status status = setting.set(config, given.settings.at(setting.key));
     if (!status.ok()) return Named(setting.flag(), status);
   }
-  for (const auto& [flag, mode, values] : {std::tuple("--frontend", state::Mode::kFrontend, &given.frontends),
+  return absl::OkStatus();
+}
+
+absl::Status Merge(const Given& given, const CLI::App& app, Config& config) {
+  const auto settings = [&](Config& target) { return ApplySettings(given, app, target); };
+  absl::Status status =
+      given.config_file.empty() ? settings(config) : LoadConfigFile(given.config_file, config, settings);
+  if (!status.ok()) return status;
+  for (const auto& [flag, mode, values] : {std::tuple("--relay", state::Mode::kRelay, &given.relays),
+                                           {"--frontend", state::Mode::kFrontend, &given.frontends},
                                            {"--probe", state::Mode::kProbe, &given.probes}}) {
     for (const std::string& value : *values) {
-      if (absl::Status status = Named(flag, AddBackendByFlag(config, mode, value)); !status.ok())
-        return status;
+      status = Named(flag, AddBackendByFlag(config, mode, value));
+      if (!status.ok()) return status;
     }
   }
   return Validate(config);
@@ -103,23 +116,6 @@ ParsedCommandLine ParseCommandLine(int argc, char** argv) {
     return Mistake(std::string(status.message()));
   }
   return {std::move(line), 0};
-}
-
-std::string DescribeConfig(const Config& config) {
-  std::string text = absl::StrCat(
-      "api.socket       ", config.ApiSocketPath(), " (", config.api_socket_mode, ")\n", "api.admin_socket ",
-      config.AdminSocketPath(), " (", config.api_admin_socket_mode, ")\n", "api.listen       ",
-      config.api_listen, "\n", "metrics.listen   ", config.metrics_listen, "\n", "limits           ",
-      config.max_mappings, " mappings a back-end, windows up to ", config.max_window_bytes, " bytes\n",
-      "timeouts         connect ", config.connect_timeout_ms, " ms, query ", config.query_timeout_ms,
-      " ms, shutdown ", config.shutdown_timeout_ms, " ms\n", "reconnect        ", config.reconnect_min_ms,
-      " to ", config.reconnect_max_ms, " ms\n", "log.level        ", config.log_level, "\n");
-  if (config.backends.empty()) absl::StrAppend(&text, "back-ends        none\n");
-  for (const state::BackendSpec& backend : config.backends) {
-    absl::StrAppend(&text, "back-end         ", backend.id, ": ", state::ModeName(backend.mode),
-                    ", connects to ", backend.backend_socket, "\n");
-  }
-  return text;
 }
 
 }  // namespace shmemd::app

@@ -21,7 +21,4 @@ struct ParsedCommandLine {
 };
 ParsedCommandLine ParseCommandLine(int argc, char** argv);
 
-// What the configuration comes to, for --check-config: every setting with its value, and every back-end.
-std::string DescribeConfig(const Config& config);
-
 }  // namespace shmemd::app

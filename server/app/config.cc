@@ -1,48 +1,19 @@
 #include "server/app/config.h"
 
-#include <absl/strings/ascii.h>
 #include <absl/strings/numbers.h>
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_replace.h>
 
 #include <algorithm>
 #include <array>
-#include <limits>
 #include <utility>
 
-#include "server/base/socket_path.h"
+#include "server/app/setting_value.h"
 
 namespace shmemd::app {
 namespace {
 
-absl::string_view View(std::string_view text) { return {text.data(), text.size()}; }
-
-absl::Status Expected(std::string_view expected, std::string_view got) {
-  return absl::InvalidArgumentError(absl::StrCat("expected ", View(expected), ", got '", View(got), "'"));
-}
-
 using Setter = std::function<absl::Status(Config&, const std::string&)>;
-
-struct Unit {
-  std::string_view name;
-  int64_t factor;
-};
-
-// A number followed by one of `units`.
-absl::StatusOr<int64_t> ParseWithUnit(std::string_view text, const std::vector<Unit>& units,
-                                      std::string_view expected) {
-  size_t digits = 0;
-  while (digits < text.size() && absl::ascii_isdigit(static_cast<unsigned char>(text[digits]))) ++digits;
-  int64_t number = 0;
-  if (!absl::SimpleAtoi(View(text.substr(0, digits)), &number)) return Expected(expected, text);
-  std::string_view unit = text.substr(digits);
-  while (!unit.empty() && unit.front() == ' ') unit.remove_prefix(1);
-  const auto found = std::find_if(units.begin(), units.end(), [&](const Unit& u) { return u.name == unit; });
-  if (found == units.end() || number > std::numeric_limits<int64_t>::max() / found->factor) {
-    return Expected(expected, text);
-  }
-  return number * found->factor;
-}
 
 Setter Path(std::string Config::*field) {
   return [field](Config& config, const std::string& text) {
@@ -65,9 +36,8 @@ Setter Text(std::string Config::*field) {
 
 Setter FileMode(std::string Config::*field) {
   return [field](Config& config, const std::string& text) {
-    const bool octal = std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '7'; });
-    if (!octal || text.size() < 3 || text.size() > 4 || (text.size() == 4 && text[0] != '0'))
-      return Expected("an octal file mode such as 0660", text);
+    const absl::StatusOr<uint32_t> parsed = ParseFileMode(text);
+    if (!parsed.ok()) return parsed.status();
     config.*field = text;
     return absl::OkStatus();
   };
@@ -139,11 +109,14 @@ std::string Config::AdminSocketPath() const {
 }
 
 std::string Setting::flag() const {
+  if (!short_flag.empty()) return std::string(short_flag);
   return absl::StrCat("--", absl::StrReplaceAll(View(key), {{".", "-"}, {"_", "-"}}));
 }
 
-const std::vector<Setting>& Settings() {
-  static const auto& settings = *new std::vector<Setting>{
+namespace {
+
+std::vector<Setting> MakeSettings() {
+  std::vector<Setting> settings = {
       {"run_dir", "DIR", "/run/shmemd", "folder of both sockets, for several instances on one host",
        Path(&Config::run_dir)},
       {"api.socket", "PATH", "RUN_DIR/api.sock", "socket of the Inspector role (reading)",
@@ -180,72 +153,20 @@ const std::vector<Setting>& Settings() {
        DurationMs(&Config::reconnect_max_ms)},
       {"log.level", "LEVEL", "info", "debug, info, warning, error or off", SetLogLevel},
   };
+  for (const RelayKey& key : RelayKeys()) {
+    settings.push_back(
+        {key.setting, key.value, key.fallback, key.help,
+         [&key](Config& config, const std::string& text) { return key.set(config.relay_defaults, text); },
+         key.flag});
+  }
   return settings;
 }
 
-absl::Status AddBackend(Config& config, state::Mode mode, std::string_view id, std::string_view socket) {
-  if (!state::IsValidBackendId(id)) {
-    return Expected("an id of lower-case letters, digits, '-' and '.', at most 63 characters", id);
-  }
-  if (!socket.starts_with('/')) return Expected("the absolute path of a back-end's socket", socket);
-  if (socket.size() > base::kMaxSocketPathBytes) {
-    return Expected(absl::StrCat("a socket path of at most ", base::kMaxSocketPathBytes, " bytes"),
-                    absl::StrCat(View(socket), "' of ", socket.size(), " bytes: '"));
-  }
-  for (const state::BackendSpec& other : config.backends) {
-    if (other.id == id)
-      return absl::InvalidArgumentError(absl::StrCat("back-end '", View(id), "' is named twice"));
-    if (other.backend_socket == socket) {
-      return absl::InvalidArgumentError(absl::StrCat("back-ends '", other.id, "' and '", View(id),
-                                                     "' are the same socket: ", View(socket)));
-    }
-  }
-  state::BackendSpec spec;
-  spec.id = id;
-  spec.backend_socket = socket;
-  spec.mode = mode;
-  config.backends.push_back(std::move(spec));
-  return absl::OkStatus();
-}
+}  // namespace
 
-absl::Status AddBackendByFlag(Config& config, state::Mode mode, std::string_view text) {
-  const size_t equals = text.find('=');
-  if (equals == std::string_view::npos) return Expected("ID=CONNECT", text);
-  return AddBackend(config, mode, text.substr(0, equals), text.substr(equals + 1));
-}
-
-absl::Status Validate(const Config& config) {
-  if (config.reconnect_min_ms > config.reconnect_max_ms) {
-    return absl::InvalidArgumentError(absl::StrCat("reconnect.min (", config.reconnect_min_ms,
-                                                   " ms) is longer than reconnect.max (",
-                                                   config.reconnect_max_ms, " ms)"));
-  }
-  for (const std::string& path : {config.ApiSocketPath(), config.AdminSocketPath()}) {
-    if (path.size() <= base::kMaxSocketPathBytes) continue;
-    return absl::InvalidArgumentError(absl::StrCat("run_dir: the socket path ", path, " has ", path.size(),
-                                                   " bytes, expected at most ", base::kMaxSocketPathBytes));
-  }
-  if (config.ApiSocketPath() == config.AdminSocketPath()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("api.socket and api.admin_socket are the same path: ", config.ApiSocketPath()));
-  }
-  return absl::OkStatus();
-}
-
-absl::StatusOr<int64_t> ParseDurationMs(std::string_view text) {
-  return ParseWithUnit(text, {{"ms", 1}, {"s", 1000}, {"m", 60'000}}, "a duration such as 250ms, 5s or 2m");
-}
-
-absl::StatusOr<int64_t> ParseBytes(std::string_view text) {
-  constexpr int64_t kKi = 1024;
-  return ParseWithUnit(text,
-                       {{"", 1},
-                        {"B", 1},
-                        {"KiB", kKi},
-                        {"MiB", kKi * kKi},
-                        {"GiB", kKi * kKi * kKi},
-                        {"TiB", kKi * kKi * kKi * kKi}},
-                       "a size such as 4096, 64MiB or 1TiB");
+const std::vector<Setting>& Settings() {
+  static const auto& settings = *new std::vector<Setting>(MakeSettings());
+  return settings;
 }
 
 }  // namespace shmemd::app

@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "server/app/relay_keys.h"
 #include "server/state/backend_spec.h"
 
 namespace shmemd::app {
@@ -35,6 +36,7 @@ struct Config {
   int64_t reconnect_max_ms = 5000;
   int64_t shutdown_timeout_ms = 5000;
   std::string log_level = "info";
+  state::BackendSpec relay_defaults = PlainRelay();  // what a relay entry starts from
   std::vector<state::BackendSpec> backends;
 
   std::string ApiSocketPath() const;
@@ -43,28 +45,26 @@ struct Config {
 
 // One setting: a key of the file and a flag.
 struct Setting {
-  std::string_view key;    // "api.socket_mode"; the flag is "--api-socket-mode"
+  std::string_view key;    // "api.socket_mode"; the flag is "--api-socket-mode", unless short_flag says it
   std::string_view value;  // what the value is, for the help: "PATH", "DURATION", ...
   std::string_view fallback;
   std::string_view help;
   // InvalidArgument says what was expected and got, without naming key or place.
   std::function<absl::Status(Config&, const std::string&)> set;
+  std::string_view short_flag = {};
 
   std::string flag() const;
 };
 const std::vector<Setting>& Settings();
 
-// Adds a back-end. InvalidArgument for an id that is no id or is there already, and for a path that is not
-// absolute.
-absl::Status AddBackend(Config& config, state::Mode mode, std::string_view id, std::string_view socket);
-// "ID=CONNECT", the short form of a flag.
+// Adds a back-end. InvalidArgument for an id that is no id or is there already, for a path that cannot be a
+// socket's, and for a socket that has another use.
+absl::Status AddBackend(Config& config, state::BackendSpec spec);
+// "ID=CONNECT", the short form of a flag; in mode relay "ID=LISTEN,CONNECT", with the settings as they are
+// now.
 absl::Status AddBackendByFlag(Config& config, state::Mode mode, std::string_view text);
 
 // What no single setting can judge. InvalidArgument says which settings do not go together.
 absl::Status Validate(const Config& config);
-
-// "5s", "250ms", "2m" as milliseconds; "1TiB", "64 MiB", "4096" as bytes.
-absl::StatusOr<int64_t> ParseDurationMs(std::string_view text);
-absl::StatusOr<int64_t> ParseBytes(std::string_view text);
 
 }  // namespace shmemd::app

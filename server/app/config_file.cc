@@ -9,10 +9,14 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <optional>
 #include <sstream>
-#include <string_view>
 #include <system_error>
+#include <utility>
 #include <vector>
+
+#include "server/app/backend_entry.h"
+#include "server/app/config_place.h"
 
 namespace shmemd::app {
 namespace {
@@ -20,7 +24,8 @@ namespace {
 // yaml-cpp reports by exception; they end here.
 class Loader {
  public:
-  Loader(const std::string& path, Config& config) : path_(path), config_(config) {}
+  Loader(const std::string& path, Config& config, const ConfigOverrides& overrides)
+      : path_(path), config_(config), overrides_(overrides) {}
 
   absl::Status Load(const std::string& text) {
     YAML::Node root;
@@ -29,22 +34,18 @@ class Loader {
     } catch (const YAML::Exception& error) {
       return At(error.mark.line, "", error.msg);
     }
-    if (root.IsNull()) return absl::OkStatus();
+    if (root.IsNull()) return overrides_ ? overrides_(config_) : absl::OkStatus();
     if (!root.IsMap()) return At(root.Mark().line, "", "expected keys and values");
-    return Section(root, "");
+    if (absl::Status status = Section(root, ""); !status.ok()) return status;
+    if (overrides_) {
+      if (absl::Status status = overrides_(config_); !status.ok()) return status;
+    }
+    return backends_ ? Backends(*backends_, backends_line_) : absl::OkStatus();
   }
 
  private:
   absl::Status At(int line, const std::string& key, const std::string& what) const {
-    return absl::InvalidArgumentError(
-        absl::StrCat(path_, ":", line + 1, ": ", key, key.empty() ? "" : ": ", what));
-  }
-
-  // False: it was there.
-  static bool AddNew(const std::string& key, std::vector<std::string>& seen) {
-    if (std::find(seen.begin(), seen.end(), key) != seen.end()) return false;
-    seen.push_back(key);
-    return true;
+    return WrongAt(path_, line, key, what);
   }
 
   absl::Status Section(const YAML::Node& section, const std::string& prefix) {
@@ -60,7 +61,11 @@ class Loader {
   }
 
   absl::Status Entry(const std::string& key, const YAML::Node& name, const YAML::Node& value) {
-    if (key == "backends") return Backends(value, name.Mark().line);
+    if (key == "backends") {
+      backends_ = value;
+      backends_line_ = name.Mark().line;
+      return absl::OkStatus();
+    }
     for (const Setting& setting : Settings()) {
       if (setting.key != key) continue;
       if (!value.IsScalar()) return At(name.Mark().line, key, "expected one value");
@@ -99,79 +104,25 @@ class Loader {
     for (size_t i = 0; i < list.size(); ++i) {
       const std::string key = absl::StrCat("backends[", i, "]");
       if (!list[i].IsMap()) return At(list[i].Mark().line, key, "expected keys and values");
-      if (absl::Status status = Backend(list[i], key); !status.ok()) return status;
+      absl::StatusOr<state::BackendSpec> spec = ReadBackendEntry(list[i], path_, key, config_.relay_defaults);
+      if (!spec.ok()) return spec.status();
+      const absl::Status status = AddBackend(config_, *std::move(spec));
+      if (!status.ok()) return At(list[i].Mark().line, key, std::string(status.message()));
     }
     return absl::OkStatus();
-  }
-
-  absl::Status Backend(const YAML::Node& entry, const std::string& key) {
-    std::string id;
-    std::string mode;
-    std::string socket;
-    std::vector<std::string> seen;
-    for (const auto& field : entry) {
-      const std::string name = field.first.IsScalar() ? field.first.Scalar() : "";
-      const int line = field.first.Mark().line;
-      if (!AddNew(name, seen)) return At(line, absl::StrCat(key, ".", name), "given twice");
-      std::string* target = name == "id" ? &id : name == "mode" ? &mode : nullptr;
-      if (name == "backend") {
-        if (absl::Status status = Socket(field.second, absl::StrCat(key, ".backend"), line, socket);
-            !status.ok()) {
-          return status;
-        }
-      } else if (target == nullptr) {
-        return At(line, absl::StrCat(key, ".", name),
-                  "no such key; in a back-end there is id, mode, backend");
-      } else if (!field.second.IsScalar()) {
-        return At(line, absl::StrCat(key, ".", name), "expected one value");
-      } else {
-        *target = field.second.Scalar();
-      }
-    }
-    return Add(entry.Mark().line, key, id, mode, socket);
-  }
-
-  absl::Status Socket(const YAML::Node& node, const std::string& key, int line, std::string& socket) {
-    if (!node.IsMap()) return At(line, key, "expected {connect: PATH}");
-    std::vector<std::string> seen;
-    for (const auto& field : node) {
-      const std::string name = field.first.IsScalar() ? field.first.Scalar() : "";
-      if (name != "connect")
-        return At(field.first.Mark().line, absl::StrCat(key, ".", name), "no such key; there is connect");
-      if (!AddNew(name, seen))
-        return At(field.first.Mark().line, absl::StrCat(key, ".connect"), "given twice");
-      if (!field.second.IsScalar())
-        return At(field.first.Mark().line, absl::StrCat(key, ".connect"), "expected one value");
-      socket = field.second.Scalar();
-    }
-    return absl::OkStatus();
-  }
-
-  absl::Status Add(int line, const std::string& key, const std::string& id, const std::string& mode,
-                   const std::string& socket) {
-    if (id.empty()) return At(line, absl::StrCat(key, ".id"), "missing");
-    if (mode.empty()) return At(line, absl::StrCat(key, ".mode"), "missing");
-    if (socket.empty()) return At(line, absl::StrCat(key, ".backend.connect"), "missing");
-    state::Mode parsed{};
-    if (mode == "frontend") {
-      parsed = state::Mode::kFrontend;
-    } else if (mode == "probe") {
-      parsed = state::Mode::kProbe;
-    } else {
-      return At(line, absl::StrCat(key, ".mode"),
-                absl::StrCat("expected frontend or probe, got '", mode, "'"));
-    }
-    const absl::Status status = AddBackend(config_, parsed, id, socket);
-    return status.ok() ? status : At(line, key, std::string(status.message()));
   }
 
   const std::string& path_;
   Config& config_;
+  const ConfigOverrides& overrides_;
+  // Read last: what its entries do not say is a setting.
+  std::optional<YAML::Node> backends_;
+  int backends_line_ = 0;
 };
 
 }  // namespace
 
-absl::Status LoadConfigFile(const std::string& path, Config& config) {
+absl::Status LoadConfigFile(const std::string& path, Config& config, const ConfigOverrides& overrides) {
   errno = 0;
   const std::ifstream file(path);
   if (!file) {
@@ -184,7 +135,7 @@ absl::Status LoadConfigFile(const std::string& path, Config& config) {
   }
   std::ostringstream text;
   text << file.rdbuf();
-  return Loader(path, config).Load(text.str());
+  return Loader(path, config, overrides).Load(text.str());
 }
 
 }  // namespace shmemd::app

@@ -10,6 +10,7 @@
 #include <string>
 
 #include "server/app/command_line.h"
+#include "server/app/config_text.h"
 #include "server/app/shmemd_app.h"
 #include "server/app/version.h"
 

@@ -4,8 +4,10 @@
 #include <absl/strings/str_cat.h>
 #include <grp.h>
 #include <pwd.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <optional>
 #include <utility>
@@ -19,6 +21,7 @@ namespace {
 // Updates between the frontend loop and the hub: 2 MiB, about a second of a busy back-end.
 constexpr size_t kQueueCapacity = 8192;
 constexpr uint8_t kFrontendSource = 1;
+constexpr uint8_t kRelaySource = 2;
 constexpr int64_t kTurnDeadlineNs = 10'000'000'000;
 
 uint64_t PageSize() { return static_cast<uint64_t>(sysconf(_SC_PAGESIZE)); }
@@ -88,9 +91,30 @@ frontend::FrontendConfig MakeFrontendConfig(const Config& config) {
   return frontend;
 }
 
+relay::RelayConfig MakeRelayConfig(const Config& config) {
+  constexpr int64_t kNsPerMs = 1'000'000;
+  return {.query_timeout_ns = config.query_timeout_ms * kNsPerMs,
+          .reconnect_min_ns = config.reconnect_min_ms * kNsPerMs,
+          .reconnect_max_ns = config.reconnect_max_ms * kNsPerMs};
+}
+
+bool IsRelay(const state::BackendSpec& backend) { return backend.mode == state::Mode::kRelay; }
+
+// Each relayed session needs four descriptors and more while messages pass; the soft limit is often 1024.
+void RaiseDescriptorLimit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= limit.rlim_max) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 }  // namespace
 
-ShmemdApp::ShmemdApp(Config config) : config_(std::move(config)), queue_(kQueueCapacity), hub_(PageSize()) {}
+ShmemdApp::ShmemdApp(Config config) : config_(std::move(config)), queue_(kQueueCapacity), hub_(PageSize()) {
+  if (!std::any_of(config_.backends.begin(), config_.backends.end(), IsRelay)) return;
+  relay_queue_.emplace(kQueueCapacity);
+  relay_control_.emplace();
+}
 
 absl::Status ShmemdApp::Check(const Config& config) {
   const auto api = MakeApiConfig(config);
@@ -109,16 +133,20 @@ absl::StatusOr<std::unique_ptr<ShmemdApp>> ShmemdApp::Start(const Config& config
 }
 
 absl::Status ShmemdApp::StartServing() {
+  RaiseDescriptorLimit();
   hub_.AddSource(queue_, control_);
+  if (relay_queue_) hub_.AddSource(*relay_queue_, *relay_control_);
   auto loop = frontend::FrontendLoop::Create(queue_, control_, MakeFrontendConfig(config_), kFrontendSource);
   if (!loop.ok()) return loop.status();
   loop_ = *std::move(loop);
+  if (absl::Status status = OpenRelays(); !status.ok()) return status;
   hub_.Start();
 
   auto api_config = MakeApiConfig(config_);
   if (!api_config.ok()) return api_config.status();
   api_ = std::make_unique<api::ApiServer>(
-      *std::move(api_config), [this](const auto& read) { hub_.Read(read); }, control_);
+      *std::move(api_config), [this](const auto& read) { hub_.Read(read); }, control_,
+      relay_control_ ? &*relay_control_ : nullptr);
   if (absl::Status status = api_->Start(); !status.ok()) return status;
 
   if (config_.metrics_listen != "off") {
@@ -131,9 +159,27 @@ absl::Status ShmemdApp::StartServing() {
   }
   state_log_ = std::make_unique<StateLog>(hub_);
   // Last, so that a start that fails has disturbed no back-end.
-  for (const state::BackendSpec& backend : config_.backends) loop_->Attach(backend);
+  for (const state::BackendSpec& backend : config_.backends) {
+    if (!IsRelay(backend)) loop_->Attach(backend);
+  }
   loop_->Start();
+  if (relay_ != nullptr) {
+    if (absl::Status status = relay_->Start(); !status.ok()) return status;
+  }
   ready_.store(true);
+  return absl::OkStatus();
+}
+
+absl::Status ShmemdApp::OpenRelays() {
+  if (!relay_queue_) return absl::OkStatus();
+  auto relay =
+      relay::RelayLoop::Create(*relay_queue_, *relay_control_, MakeRelayConfig(config_), kRelaySource);
+  if (!relay.ok()) return relay.status();
+  relay_ = *std::move(relay);
+  for (const state::BackendSpec& backend : config_.backends) {
+    if (!IsRelay(backend)) continue;
+    if (absl::Status status = relay_->Attach(backend); !status.ok()) return status;
+  }
   return absl::OkStatus();
 }
 
@@ -142,6 +188,7 @@ ShmemdApp::~ShmemdApp() {
   if (api_ != nullptr) api_->Shutdown(std::chrono::milliseconds(config_.shutdown_timeout_ms));
   http_.reset();
   if (loop_ != nullptr) loop_->Stop();
+  if (relay_ != nullptr) relay_->Stop();
   hub_.Stop();
   state_log_.reset();
 }
@@ -155,6 +202,7 @@ std::string ShmemdApp::Summary() const {
   for (const state::BackendSpec& backend : config_.backends) {
     absl::StrAppend(&text, "\nback-end ", backend.id, ": ", state::ModeName(backend.mode), " at ",
                     backend.backend_socket);
+    if (IsRelay(backend)) absl::StrAppend(&text, ", front-end at ", backend.frontend_socket);
   }
   return text;
 }
@@ -164,6 +212,8 @@ std::string ShmemdApp::WhyNotAlive() const {
   if (now_ns - hub_.last_turn_ns() > kTurnDeadlineNs) return "the hub has not turned for 10 s";
   if (ready_.load() && now_ns - loop_->last_turn_ns() > kTurnDeadlineNs)
     return "the frontend loop has not turned for 10 s";
+  if (ready_.load() && relay_ != nullptr && now_ns - relay_->last_turn_ns() > kTurnDeadlineNs)
+    return "the relay loop has not turned for 10 s";
   return "";
 }
 

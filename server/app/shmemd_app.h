@@ -8,6 +8,7 @@
 
 #include <atomic>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "server/api/api_server.h"
@@ -18,6 +19,7 @@
 #include "server/feed/update_queue.h"
 #include "server/frontend/frontend_loop.h"
 #include "server/metrics/http_endpoint.h"
+#include "server/relay/relay_loop.h"
 
 namespace shmemd::app {
 
@@ -39,14 +41,18 @@ class ShmemdApp {
  private:
   explicit ShmemdApp(Config config);
   absl::Status StartServing();
+  absl::Status OpenRelays();
   std::string WhyNotAlive() const;
   std::string WhyNotReady() const;
 
   const Config config_;
   feed::UpdateQueue queue_;
   feed::Control control_;
+  std::optional<feed::UpdateQueue> relay_queue_;  // only if something is relayed
+  std::optional<feed::Control> relay_control_;
   feed::Hub hub_;
   std::unique_ptr<frontend::FrontendLoop> loop_;
+  std::unique_ptr<relay::RelayLoop> relay_;
   std::unique_ptr<api::ApiServer> api_;
   std::unique_ptr<metrics::HttpEndpoint> http_;
   std::unique_ptr<StateLog> state_log_;

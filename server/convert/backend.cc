@@ -4,6 +4,7 @@
 #include <google/protobuf/repeated_ptr_field.h>
 
 #include <string>
+#include <utility>
 
 #include "server/convert/finding.h"
 #include "server/convert/resource_names.h"
@@ -128,6 +129,60 @@ v1::ShmemConfig::Source EnumToProto(state::ConfigSource source) {
   return v1::ShmemConfig::SOURCE_UNSPECIFIED;
 }
 
+v1::Backend::DeviceState EnumToProto(state::DeviceState state) {
+  switch (state) {
+    case state::DeviceState::kUnknown:
+      return v1::Backend::UNKNOWN;
+    case state::DeviceState::kStopped:
+      return v1::Backend::STOPPED;
+    case state::DeviceState::kStarted:
+      return v1::Backend::STARTED;
+  }
+  return v1::Backend::DEVICE_STATE_UNSPECIFIED;
+}
+
+v1::Backend::SocketRole EnumToProto(state::SocketRole role) {
+  switch (role) {
+    case state::SocketRole::kConnect:
+      return v1::Backend::CONNECT;
+    case state::SocketRole::kListen:
+      return v1::Backend::LISTEN;
+  }
+  return v1::Backend::SOCKET_ROLE_UNSPECIFIED;
+}
+
+v1::Backend::Query EnumToProto(state::Query query) {
+  switch (query) {
+    case state::Query::kSnoop:
+      return v1::Backend::SNOOP;
+    case state::Query::kInject:
+      return v1::Backend::INJECT;
+  }
+  return v1::Backend::QUERY_UNSPECIFIED;
+}
+
+v1::Backend::Guard EnumToProto(state::Guard guard) {
+  switch (guard) {
+    case state::Guard::kOff:
+      return v1::Backend::OFF;
+    case state::Guard::kWarn:
+      return v1::Backend::WARN;
+    case state::Guard::kProtect:
+      return v1::Backend::PROTECT;
+  }
+  return v1::Backend::GUARD_UNSPECIFIED;
+}
+
+v1::Backend::OnBackendMissing EnumToProto(state::OnBackendMissing what) {
+  switch (what) {
+    case state::OnBackendMissing::kWait:
+      return v1::Backend::WAIT;
+    case state::OnBackendMissing::kRefuse:
+      return v1::Backend::REFUSE;
+  }
+  return v1::Backend::ON_BACKEND_MISSING_UNSPECIFIED;
+}
+
 void AddFeatureNames(uint64_t mask, google::protobuf::RepeatedPtrField<std::string>& names) {
   for (unsigned bit = 0; bit < 64; ++bit) {
     if ((mask >> bit & 1) == 0) continue;
@@ -136,16 +191,33 @@ void AddFeatureNames(uint64_t mask, google::protobuf::RepeatedPtrField<std::stri
   }
 }
 
-// Our own front-end sees all there is; a probe left, so nothing that happens later is seen.
-void FillObservation(state::Mode mode, state::BackendState state, v1::Backend& out) {
-  const bool follows = mode != state::Mode::kProbe && state == state::BackendState::kActive;
-  out.set_observed(follows);
-  if (mode == state::Mode::kProbe) {
-    out.set_unobserved_reason("mode probe asks once and leaves: mappings are not followed");
-  } else if (!follows) {
-    out.set_unobserved_reason(absl::StrCat("nothing to follow while ", state::BackendStateName(state)));
+// Empty: what is shown follows the traffic.
+std::string WhyUnobserved(state::Mode mode, const state::BackendStatus& status) {
+  if (mode == state::Mode::kProbe) return "mode probe asks once and leaves: mappings are not followed";
+  const bool passes = mode == state::Mode::kRelay && status.state == state::BackendState::kNegotiating;
+  if (status.state != state::BackendState::kActive && !passes) {
+    return absl::StrCat("nothing to follow while ", state::BackendStateName(status.state));
   }
-  out.set_device_state(mode == state::Mode::kFrontend ? v1::Backend::STOPPED : v1::Backend::UNKNOWN);
+  return state::UnobservedText(status.observation);
+}
+
+void FillObservation(state::Mode mode, const state::BackendStatus& status, v1::Backend& out) {
+  std::string why = WhyUnobserved(mode, status);
+  out.set_observed(why.empty());
+  out.set_unobserved_reason(std::move(why));
+  // Our own front-end never starts a device.
+  out.set_device_state(mode == state::Mode::kFrontend ? v1::Backend::STOPPED
+                                                      : EnumToProto(status.device_state));
+}
+
+void FillRelay(const state::BackendSpec& spec, const state::BackendStatus& status, v1::Backend& out) {
+  out.set_frontend_socket(spec.frontend_socket);
+  out.set_frontend_socket_role(EnumToProto(spec.frontend_role));
+  out.set_query(EnumToProto(spec.query));
+  out.set_guard(EnumToProto(spec.guard));
+  out.set_on_backend_missing(EnumToProto(spec.on_backend_missing));
+  out.set_guard_action_count(Saturated(status.guard_refused + status.guard_dropped));
+  if (status.frontend_peer.known) *out.mutable_frontend_process() = ToProto(status.frontend_peer);
 }
 
 void FillStatus(const state::BackendStatus& status, v1::Backend& out) {
@@ -235,7 +307,9 @@ v1::Backend ToProto(const BackendRecord& record) {
   out.set_origin(EnumToProto(record.spec.origin));
   out.set_mode(EnumToProto(record.spec.mode));
   out.set_backend_socket(record.spec.backend_socket);
-  FillObservation(record.spec.mode, record.status.state, out);
+  out.set_backend_socket_role(EnumToProto(record.spec.backend_role));
+  FillObservation(record.spec.mode, record.status, out);
+  if (record.spec.mode == state::Mode::kRelay) FillRelay(record.spec, record.status, out);
   FillStatus(record.status, out);
   *out.mutable_totals() = ToProto(record.totals);
   for (const state::Finding& finding : record.findings)

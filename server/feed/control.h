@@ -40,6 +40,7 @@ enum class CommandFailure : uint8_t {
   kShmemNotNegotiated,
   kShmemConfigInvalid,
   kBackendUnreachable,
+  kQueryNotAllowed,  // mode relay with query: snoop
   kBackendBusy,      // another command runs, the socket is in use, or it took too long
   kTooManyCommands,  // the queue is full
   kShuttingDown,

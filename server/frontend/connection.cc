@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "server/base/clock.h"
+#include "server/session/config_answer.h"
 
 namespace shmemd::frontend {
 namespace {
@@ -185,7 +186,7 @@ bool Connection::Ask() {
 }
 
 void Connection::OnRepeatedAnswer(const vhost::MessageView& message, size_t fd_count) {
-  const ConfigAnswer answer = ReadConfigAnswer(message, fd_count);
+  const session::ConfigAnswer answer = session::ReadConfigAnswer(message, fd_count);
   if (const Cause* cause = std::get_if<Cause>(&answer)) return End(*cause);
   const int64_t duration_ns = base::MonotonicNanos() - std::exchange(asked_at_ns_, -1);
   observer_.OnAnswer(std::get<vhost::ShmemConfigReply>(answer), duration_ns);

@@ -69,6 +69,7 @@ void FrontendLoop::Run() {
     int64_t wait_ns = kMostWaitNs;
     if (publisher_.resync_pending()) wait_ns = hub_has_room ? 0 : kResyncWaitNs;
     loop_->Turn(wait_ns);
+    closer_.Tend();
     // In every turn, also when messages are ready: a back-end that always has one must not hide the others.
     if (publisher_.resync_pending()) hub_has_room = publisher_.ResyncStep();
   }

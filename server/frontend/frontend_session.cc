@@ -7,6 +7,8 @@
 
 #include "server/base/clock.h"
 #include "server/frontend/cause_words.h"
+#include "server/session/config_answer.h"
+#include "server/session/feature_findings.h"
 
 namespace shmemd::frontend {
 namespace {
@@ -32,22 +34,6 @@ state::PeerProcess ToModel(const net::PeerCredentials& peer) {
 
 bool IsAnswerToConfig(const Cause& cause) {
   return !cause.on_backend_channel && cause.message_id == Id(vhost::FrontendRequest::kGetShmemConfig);
-}
-
-// What was got, by the name of what it is.
-EvidenceKey AspectKey(state::WireAspect aspect) {
-  switch (aspect) {
-    case state::WireAspect::kRequestId:
-      return EvidenceKey::kMessageId;
-    case state::WireAspect::kFlags:
-      return EvidenceKey::kFlags;
-    case state::WireAspect::kFdCount:
-      return EvidenceKey::kFdCount;
-    case state::WireAspect::kPayloadBytes:
-      return EvidenceKey::kReplyPayloadBytes;
-    default:
-      return EvidenceKey::kGot;
-  }
 }
 
 feed::CommandFailure FailureOf(const Cause& cause) {
@@ -105,24 +91,7 @@ void FrontendSession::OnConnected(const net::PeerCredentials& peer) {
 void FrontendSession::OnFeatures(const state::Features& features) {
   features_ = features;
   Publish(state::FeaturesSeen{features});
-  const state::Evidence offered{EvidenceKey::kOfferedProtocolFeatures, features.offered_protocol};
-  const auto shmem = static_cast<int8_t>(ProtocolFeature::kShmem);
-  if (features.shmem_bit >= 0 && features.shmem_bit != shmem) {
-    Publish(state::FindingRaised{
-        FindingCode::kShmemBitMismatch,
-        state::kWholeBackend,
-        {{{EvidenceKey::kFeatureBit, static_cast<uint64_t>(features.shmem_bit)}, offered}}});
-  }
-  if (features.shmem_bit != shmem) return;
-  if (!Has(features.offered_protocol, ProtocolFeature::kReplyAck)) {
-    Publish(state::FindingRaised{FindingCode::kNoReplyAck, state::kWholeBackend, {{offered}}});
-  }
-  if (!Has(features.offered_protocol, ProtocolFeature::kBackendReq)) {
-    Publish(state::FindingRaised{FindingCode::kMissingBackendReq, state::kWholeBackend, {{offered}}});
-  }
-  if (!Has(features.offered_protocol, ProtocolFeature::kBackendSendFd)) {
-    Publish(state::FindingRaised{FindingCode::kMissingBackendSendFd, state::kWholeBackend, {{offered}}});
-  }
+  for (const state::FindingRaised& finding : session::FeatureFindings(features)) Publish(finding);
 }
 
 void FrontendSession::OnBackendChannel(base::UniqueFd channel) {
@@ -209,10 +178,7 @@ void FrontendSession::PublishEndFindings(const Cause& cause, bool asking) {
   const bool unanswered =
       cause.reason == StateReason::kReplyTimeout || cause.reason == StateReason::kClosedByBackend;
   if (cause.reason == StateReason::kConfigReplyMalformed) {
-    Publish(state::FindingRaised{
-        FindingCode::kConfigReplyMalformed,
-        state::kWholeBackend,
-        {{{AspectKey(cause.aspect), cause.got}, {EvidenceKey::kExpected, cause.expected}}}});
+    Publish(session::MalformedConfigFinding(cause));
   } else if (cause.reason == StateReason::kMessageTooLarge) {
     Publish(state::FindingRaised{FindingCode::kMessageTooLarge, state::kWholeBackend, evidence});
   } else if (asking && unanswered && IsAnswerToConfig(cause)) {

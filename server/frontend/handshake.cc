@@ -1,6 +1,7 @@
 #include "server/frontend/handshake.h"
 
-#include "server/vhost/names.h"
+#include "server/session/config_answer.h"
+#include "server/session/feature_findings.h"
 
 namespace shmemd::frontend {
 namespace {
@@ -18,17 +19,15 @@ Cause Unexpected(StateReason reason, WireAspect aspect, FrontendRequest request,
 
 // What of a reply is wrong before its payload is looked at.
 std::optional<Cause> CheckEnvelope(FrontendRequest request, const vhost::Header& header, size_t fd_count) {
-  const bool config = request == FrontendRequest::kGetShmemConfig;
-  const StateReason reason = config ? StateReason::kConfigReplyMalformed : StateReason::kProtocolError;
+  constexpr StateReason kReason = StateReason::kProtocolError;
   if (header.request != Id(request)) {
-    return Unexpected(reason, WireAspect::kRequestId, request, Id(request), header.request);
+    return Unexpected(kReason, WireAspect::kRequestId, request, Id(request), header.request);
   }
   if (header.flags != vhost::kReplyFlags) {
-    return Unexpected(reason, WireAspect::kFlags, request, vhost::kReplyFlags, header.flags);
+    return Unexpected(kReason, WireAspect::kFlags, request, vhost::kReplyFlags, header.flags);
   }
   if (fd_count != 0) {
-    return Unexpected(config ? reason : StateReason::kUnexpectedFds, WireAspect::kFdCount, request, 0,
-                      fd_count);
+    return Unexpected(StateReason::kUnexpectedFds, WireAspect::kFdCount, request, 0, fd_count);
   }
   return std::nullopt;
 }
@@ -44,15 +43,6 @@ uint64_t WantedProtocolFeatures() {
   return Mask(ProtocolFeature::kReplyAck) | Mask(ProtocolFeature::kMq) | Mask(ProtocolFeature::kBackendReq) |
          Mask(ProtocolFeature::kBackendSendFd) | Mask(ProtocolFeature::kConfig) |
          Mask(ProtocolFeature::kShmem);
-}
-
-ConfigAnswer ReadConfigAnswer(const vhost::MessageView& reply, size_t fd_count) {
-  constexpr FrontendRequest kRequest = FrontendRequest::kGetShmemConfig;
-  if (std::optional<Cause> cause = CheckEnvelope(kRequest, reply.header, fd_count)) return *cause;
-  const absl::StatusOr<vhost::ShmemConfigReply> config = vhost::DecodeShmemConfigReply(reply.payload);
-  if (config.ok()) return *config;
-  return Unexpected(StateReason::kConfigReplyMalformed, WireAspect::kPayloadBytes, kRequest,
-                    sizeof(vhost::ShmemConfigPayload), reply.payload.size());
 }
 
 bool Handshake::acked(ProtocolFeature feature) const {
@@ -137,20 +127,18 @@ void Handshake::OnFeatures(uint64_t features) {
 
 void Handshake::OnProtocolFeatures(uint64_t features) {
   outcome_.features.offered_protocol = features;
+  outcome_.features.shmem_bit = session::ShmemBitOf(features);
   if (Has(features, ProtocolFeature::kShmem)) {
-    outcome_.features.shmem_bit = static_cast<int8_t>(ProtocolFeature::kShmem);
     outcome_.features.acked_protocol = features & WantedProtocolFeatures();
     return;
   }
-  const vhost::HistoricShmemBit* older = vhost::FindHistoricShmemBit(features);
-  if (older == nullptr) return Unsupported(StateReason::kShmemNotOffered);
-  outcome_.features.shmem_bit = static_cast<int8_t>(older->bit);
+  if (outcome_.features.shmem_bit < 0) return Unsupported(StateReason::kShmemNotOffered);
   Unsupported(StateReason::kShmemOlderBit);
-  outcome_.cause.got = older->bit;
+  outcome_.cause.got = static_cast<uint64_t>(outcome_.features.shmem_bit);
 }
 
 void Handshake::OnConfig(const vhost::MessageView& reply, size_t fd_count) {
-  const ConfigAnswer answer = ReadConfigAnswer(reply, fd_count);
+  const session::ConfigAnswer answer = session::ReadConfigAnswer(reply, fd_count);
   if (const Cause* cause = std::get_if<Cause>(&answer)) return Fail(*cause);
   outcome_.config = std::get<vhost::ShmemConfigReply>(answer);
   outcome_.result = Result::kReady;

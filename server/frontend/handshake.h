@@ -10,7 +10,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
-#include <variant>
 #include <vector>
 
 #include "server/state/status.h"
@@ -21,10 +20,6 @@ namespace shmemd::frontend {
 
 // The protocol features that we use when they are offered.
 uint64_t WantedProtocolFeatures();
-
-// An answer to GET_SHMEM_CONFIG, or what of it is malformed.
-using ConfigAnswer = std::variant<vhost::ShmemConfigReply, state::Cause>;
-ConfigAnswer ReadConfigAnswer(const vhost::MessageView& reply, size_t fd_count);
 
 class Handshake {
  public:

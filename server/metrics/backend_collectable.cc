@@ -1,5 +1,6 @@
 #include "server/metrics/backend_collectable.h"
 
+#include <array>
 #include <map>
 #include <optional>
 #include <string>
@@ -148,6 +149,33 @@ void AddConversation(Samples& samples, const BackendNumbers& backend) {
   }
 }
 
+void AddTraffic(Samples& samples, const std::string& id, const state::Traffic& traffic) {
+  constexpr std::array<const char*, 2> kChannels = {"main", "backend"};
+  constexpr std::array<const char*, 2> kSenders = {"frontend", "backend"};
+  for (size_t channel = 0; channel < kChannels.size(); ++channel) {
+    for (size_t sender = 0; sender < kSenders.size(); ++sender) {
+      const state::TrafficCounters& sent = traffic[channel][sender];
+      const auto add = [&](Metric metric, uint64_t count) {
+        samples.Add(metric, {id, kChannels[channel], kSenders[sender]}, Number(count));
+      };
+      add(Metric::kRelayMessages, sent.messages);
+      add(Metric::kRelayBytes, sent.bytes);
+      add(Metric::kRelayFds, sent.fds);
+      add(Metric::kRelayDecodeErrors, sent.decode_errors);
+    }
+  }
+}
+
+void AddRelay(Samples& samples, const BackendNumbers& backend) {
+  const state::BackendStatus& status = backend.status;
+  AddTraffic(samples, backend.id, status.traffic);
+  samples.Add(Metric::kRelayForwardDuration, {backend.id}, status.forward_durations);
+  for (const auto& [code, count] : {std::pair(state::FindingCode::kGuardRefused, status.guard_refused),
+                                    std::pair(state::FindingCode::kGuardDropped, status.guard_dropped)}) {
+    samples.Add(Metric::kRelayGuardActions, {backend.id, state::FindingCodeName(code)}, Number(count));
+  }
+}
+
 }  // namespace
 
 std::vector<prometheus::MetricFamily> BackendCollectable::Collect() const {
@@ -160,6 +188,7 @@ std::vector<prometheus::MetricFamily> BackendCollectable::Collect() const {
   for (const BackendNumbers& backend : backends) {
     for (const RegionNumbers& region : backend.regions) AddRegion(samples, backend, region);
     AddConversation(samples, backend);
+    if (backend.mode == state::Mode::kRelay) AddRelay(samples, backend);
   }
   return samples.TakeFamilies();
 }

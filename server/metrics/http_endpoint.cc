@@ -203,8 +203,10 @@ std::string HttpEndpoint::BackendsNotUp() const {
   hub_.Read([&](const feed::ReplicaView& view) {
     for (const auto& [id, backend] : view.backends) {
       if (backend->up()) continue;
+      const bool waits = backend->status().state == state::BackendState::kWaitingForFrontend;
       absl::StrAppend(&reason, reason.empty() ? "" : "\n", "back-end ", id, " is ",
-                      state::BackendStateName(backend->status().state));
+                      state::BackendStateName(backend->status().state),
+                      waits ? absl::StrCat(": no VMM at ", backend->spec().frontend_socket) : "");
     }
   });
   return reason;

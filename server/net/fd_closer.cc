@@ -1,11 +1,15 @@
 #include "server/net/fd_closer.h"
 
 #include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 
 #include <chrono>
+#include <deque>
 #include <system_error>
 #include <utility>
 
+#include "server/base/clock.h"
 #include "server/base/mutex.h"
 #include "server/base/posix_error.h"
 
@@ -13,9 +17,23 @@ namespace shmemd::net {
 namespace {
 
 constexpr auto kPatience = std::chrono::seconds(1);
+constexpr int64_t kStandstillNs = 100'000'000;
 
-// tmpfs and hugetlbfs, the only ones with seals, have nobody to wait for.
-bool ClosesAtOnce(int fd) { return fcntl(fd, F_GET_SEALS) >= 0; }
+bool IsUnixSocket(int fd) {
+  int domain = 0;
+  socklen_t length = sizeof(domain);
+  return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &length) == 0 && domain == AF_UNIX;
+}
+
+// tmpfs and hugetlbfs, the only ones with seals, eventfds and their kind (no file type), pipes and Unix
+// sockets have nobody to wait for.
+bool ClosesAtOnce(int fd) {
+  if (fcntl(fd, F_GET_SEALS) >= 0) return true;
+  struct statx status {};
+  if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE, &status) != 0) return false;
+  const unsigned type = status.stx_mode & S_IFMT;
+  return type == 0 || type == S_IFIFO || (type == S_IFSOCK && IsUnixSocket(fd));
+}
 
 }  // namespace
 
@@ -24,38 +42,44 @@ struct FdCloser::Shared {
     base::UniqueFd fd;
     std::shared_ptr<std::atomic<size_t>> count;
   };
+  std::atomic<size_t> waiting_count = 0;
+  std::atomic<int64_t> last_taken_ns = 0;
   base::Mutex mutex;
   base::CondVar changed;
-  std::vector<Slow> waiting ABSL_GUARDED_BY(mutex);
+  std::deque<Slow> waiting ABSL_GUARDED_BY(mutex);
   bool stopping ABSL_GUARDED_BY(mutex) = false;
-  bool done ABSL_GUARDED_BY(mutex) = false;
+  size_t done ABSL_GUARDED_BY(mutex) = 0;
 };
 
 FdCloser::FdCloser() : shared_(std::make_shared<Shared>()) {}
 
 FdCloser::~FdCloser() {
-  if (!thread_.joinable()) return;
+  if (threads_.empty()) return;
   bool done = false;
   {
     base::MutexLock lock(shared_->mutex);
     shared_->stopping = true;
     shared_->changed.notify_all();
     const auto deadline = std::chrono::steady_clock::now() + kPatience;
-    while (!shared_->done &&
+    while (shared_->done < threads_.size() &&
            shared_->changed.wait_until(shared_->mutex, deadline) != std::cv_status::timeout) {
     }
-    done = shared_->done;
+    done = shared_->done == threads_.size();
   }
-  if (done) {
-    thread_.join();
-  } else {
-    thread_.detach();
+  for (std::thread& thread : threads_) {
+    if (done) {
+      thread.join();
+    } else {
+      thread.detach();
+    }
   }
 }
 
-absl::Status FdCloser::Start() {
+absl::Status FdCloser::Start() { return AddThread(); }
+
+absl::Status FdCloser::AddThread() {
   try {
-    thread_ = std::thread(&FdCloser::Run, shared_);
+    threads_.emplace_back(&FdCloser::Run, shared_);
   } catch (const std::system_error& error) {
     return base::PosixError(error.code().value(), "start the thread that closes descriptors");
   }
@@ -70,29 +94,38 @@ void FdCloser::Close(std::vector<base::UniqueFd>& fds, const Tally& tally) {
   fds.clear();
   if (slow.empty()) return;
   *tally.count_ += slow.size();
+  if (shared_->waiting_count.fetch_add(slow.size()) == 0) shared_->last_taken_ns = base::MonotonicNanos();
   base::MutexLock lock(shared_->mutex);
   for (Shared::Slow& entry : slow) shared_->waiting.push_back(std::move(entry));
   shared_->changed.notify_all();
 }
 
+void FdCloser::Tend() {
+  if (shared_->waiting_count == 0 || threads_.size() >= kMaxThreads) return;
+  const int64_t now_ns = base::MonotonicNanos();
+  if (now_ns - shared_->last_taken_ns < kStandstillNs) return;
+  shared_->last_taken_ns = now_ns;
+  AddThread().IgnoreError();  // the next call tries again
+}
+
 void FdCloser::Run(const std::shared_ptr<Shared>& shared) {
   while (true) {
-    std::vector<Shared::Slow> taken;
+    Shared::Slow entry;
     {
       base::MutexLock lock(shared->mutex);
       while (shared->waiting.empty() && !shared->stopping) shared->changed.wait(shared->mutex);
-      taken.swap(shared->waiting);
+      if (shared->waiting.empty()) {
+        ++shared->done;
+        shared->changed.notify_all();
+        return;
+      }
+      entry = std::move(shared->waiting.front());
+      shared->waiting.pop_front();
     }
-    const bool last = taken.empty();
-    for (Shared::Slow& entry : taken) {  // outside the lock: this is what may hang
-      entry.fd.reset();
-      --*entry.count;
-    }
-    if (!last) continue;
-    base::MutexLock lock(shared->mutex);
-    shared->done = true;
-    shared->changed.notify_all();
-    return;
+    --shared->waiting_count;
+    shared->last_taken_ns = base::MonotonicNanos();
+    entry.fd.reset();  // outside the lock: this is what may hang
+    --*entry.count;
   }
 }
 

@@ -1,5 +1,7 @@
 #include "server/net/message_io.h"
 
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include <array>
@@ -52,9 +54,7 @@ void PutFds(msghdr& message, ControlBuffer& control, std::span<const int> fds) {
   std::memcpy(CMSG_DATA(header), fds.data(), fds.size_bytes());
 }
 
-}  // namespace
-
-IoResult Receive(int socket, std::span<uint8_t> space, std::vector<base::UniqueFd>& fds) {
+IoResult ReceiveWith(int flags, int socket, std::span<uint8_t> space, std::vector<base::UniqueFd>& fds) {
   if (space.empty()) return {IoStatus::kError, 0, EINVAL};
   ControlBuffer control;
   iovec part{space.data(), space.size()};
@@ -65,12 +65,39 @@ IoResult Receive(int socket, std::span<uint8_t> space, std::vector<base::UniqueF
   message.msg_controllen = control.bytes.size();
   ssize_t got = -1;
   do {
-    got = recvmsg(socket, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+    got = recvmsg(socket, &message, flags | MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
   } while (got < 0 && errno == EINTR);
   if (got < 0) return FromErrno(errno);
   TakeFds(message, fds);
   if (got == 0) return {IoStatus::kClosed};
   return {IoStatus::kDone, static_cast<size_t>(got), 0, (message.msg_flags & MSG_CTRUNC) != 0};
+}
+
+}  // namespace
+
+IoResult Receive(int socket, std::span<uint8_t> space, std::vector<base::UniqueFd>& fds) {
+  return ReceiveWith(0, socket, space, fds);
+}
+
+IoResult Peek(int socket, std::span<uint8_t> space, std::vector<base::UniqueFd>& fds) {
+  return ReceiveWith(MSG_PEEK, socket, space, fds);
+}
+
+IoResult Discard(int socket, std::span<uint8_t> space) {
+  if (space.empty()) return {IoStatus::kError, 0, EINVAL};
+  ssize_t got = -1;
+  do {
+    got = recv(socket, space.data(), space.size(), MSG_DONTWAIT);
+  } while (got < 0 && errno == EINTR);
+  if (got < 0) return FromErrno(errno);
+  if (got == 0) return {IoStatus::kClosed};
+  return {IoStatus::kDone, static_cast<size_t>(got)};
+}
+
+bool AllRead(int socket) {
+  int queued = 0;
+  // The kernel wakes a writer one count before the last: a queue of one byte's account holds no message.
+  return ioctl(socket, SIOCOUTQ, &queued) == 0 && queued <= 1;
 }
 
 IoResult Send(int socket, std::span<const uint8_t> bytes, std::span<const int> fds) {

@@ -36,6 +36,18 @@ inline constexpr size_t kMaxFdsPerMessage = 253;
 // payload: else descriptors of the next message are taken for this one's.
 IoResult Receive(int socket, std::span<uint8_t> space, std::vector<base::UniqueFd>& fds);
 
+// As Receive, and leaves bytes and descriptors queued: the caller gets duplicates. The kernel looks on behind
+// the last byte that was asked for until it meets descriptors, so they belong to this read only if fewer
+// bytes came than were asked for; then they belong to the send in which the bytes end.
+IoResult Peek(int socket, std::span<uint8_t> space, std::vector<base::UniqueFd>& fds);
+
+// Takes at most `space` bytes out of the queue; descriptors with them are dropped by the kernel, which waits
+// for nobody.
+IoResult Discard(int socket, std::span<uint8_t> space);
+
+// Whether the peer has read all that was sent to it, and so all descriptors.
+bool AllRead(int socket);
+
 // Writes what fits. `fds` (at most kMaxFdsPerMessage, borrowed) go with the first byte: leave them out when
 // the rest of a message is sent. ETOOMANYREFS, too many descriptors in flight for this user, is kWouldBlock,
 // and no readiness event will follow it: try again by a timer.

@@ -2,6 +2,7 @@
 
 #include <absl/strings/str_cat.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -57,6 +58,16 @@ absl::StatusOr<std::pair<base::UniqueFd, base::UniqueFd>> ChannelPair() {
   if (fcntl(fds[0], F_SETFL, O_NONBLOCK) != 0)
     return base::PosixError(errno, "make a back-end channel non-blocking");
   return pair;
+}
+
+bool PeerGone(int socket) {
+  pollfd entry{socket, 0, 0};
+  return poll(&entry, 1, 0) == 1 && (entry.revents & (POLLHUP | POLLERR)) != 0;
+}
+
+bool Readable(int socket) {
+  pollfd entry{socket, POLLIN, 0};
+  return poll(&entry, 1, 0) == 1 && (entry.revents & POLLIN) != 0;
 }
 
 PeerCredentials ReadPeerCredentials(int socket) {

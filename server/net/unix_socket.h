@@ -33,6 +33,11 @@ ConnectAttempt TryConnect(const std::string& path);
 // which may rely on it being blocking.
 absl::StatusOr<std::pair<base::UniqueFd, base::UniqueFd>> ChannelPair();
 
+// Whether the peer of a connected socket has closed it altogether; nothing is read.
+bool PeerGone(int socket);
+// Whether a connection waits at a listening socket.
+bool Readable(int socket);
+
 // Who connected, by SO_PEERCRED and /proc.
 struct PeerCredentials {
   uint32_t uid = 0;

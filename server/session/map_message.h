@@ -7,6 +7,7 @@
 #include <absl/status/statusor.h>
 
 #include <cstddef>
+#include <optional>
 
 #include "server/base/fd_facts.h"
 #include "server/state/mapping.h"
@@ -21,5 +22,18 @@ absl::StatusOr<state::MapRequest> ReadMap(const vhost::MessageView& message, con
                                           size_t fd_count, bool reply_ack);
 absl::StatusOr<state::UnmapRequest> ReadUnmap(const vhost::MessageView& message, size_t fd_count,
                                               bool reply_ack);
+
+// A map or unmap that passes a relay: what a VMM would make of it, which decides.
+struct RelayedMap {
+  bool unmap = false;
+  bool exact = true;            // its payload has the size that the specification says
+  state::MapRequest request{};  // of an unmap: shmid, shm_offset, len, fd_count and need_reply
+};
+
+// nullopt: another message. SHMEM_MAP and SHMEM_UNMAP are read as QEMU 11.1 reads them: missing bytes are 0,
+// surplus ones are ignored. Messages 1000 and 1001, crosvm's dialect until 2025-12, have their own order of
+// fields, their own flags, and one size each. `fd`, `fd_count` and `reply_ack` as above.
+std::optional<RelayedMap> ReadRelayedMap(const vhost::MessageView& message, const base::FdFacts& fd,
+                                         size_t fd_count, bool reply_ack);
 
 }  // namespace shmemd::session

@@ -15,9 +15,9 @@
 #include <span>
 
 #include "server/base/fd_facts.h"
-#include "server/session/config_reader.h"
-#include "server/state/backend_spec.h"
-#include "server/state/event_sink.h"
+#include "server/session/device_rings.h"
+#include "server/session/pending_requests.h"
+#include "server/session/tracker_options.h"
 #include "server/vhost/framer.h"
 #include "server/vhost/protocol.h"
 
@@ -46,15 +46,6 @@ enum class Verdict : uint8_t {
   kHold,           // guard: leave it in its queue until the next message went the other way on this channel
 };
 
-struct TrackerOptions {
-  state::Guard guard = state::Guard::kWarn;
-  state::Query query = state::Query::kSnoop;
-  uint64_t page_size = 4096;                 // the host's, bytes
-  int64_t query_timeout_ns = 5'000'000'000;  // for our own question
-  // The answer of the session before, if there was one.
-  std::optional<vhost::ShmemConfigReply> previous_config;
-};
-
 class SessionTracker {
  public:
   // `sink` outlives the tracker.
@@ -65,8 +56,9 @@ class SessionTracker {
 
   // Before the message is handed on; changes nothing, so it may be asked again (after kHold it is).
   Verdict Judge(const PassingMessage& message) const;
-  // After `verdict` was carried out. `fds` are the facts of its descriptors, at most the first eight.
-  void Passed(const PassingMessage& message, Verdict verdict, std::span<const base::FdFacts> fds);
+  // After `verdict` was carried out; once for each message, never for kHold. `fds` are the facts of its
+  // descriptors, at most the first eight. False: something of it could not be decoded (the relay counts).
+  bool Passed(const PassingMessage& message, Verdict verdict, std::span<const base::FdFacts> fds);
 
   // A new back-end channel took the place of the one before, if any: nothing is pending on it. Its ends were
   // swapped in by kSwapBackendFd.
@@ -80,16 +72,21 @@ class SessionTracker {
 
   // query: inject. True: GET_SHMEM_CONFIG may be sent to the back-end now, between two whole messages of the
   // front-end, and Asked is called once it has been (specification: protocol feature SHMEM acknowledged;
-  // never inside a postcopy exchange).
+  // never inside a postcopy exchange). It becomes true after a message has passed or OnDeadline was called,
+  // once a session, when the VMM has gone on without asking; see config_query.h.
   bool MayAsk() const;
+  // Ask once more, though the configuration is known: MayAsk is true again as soon as the rules allow.
+  // Without effect with query: snoop.
+  void WantConfig();
   void Asked(int64_t now_ns);
 
   // Monotonic; INT64_MAX: nothing to wait for. OnDeadline is called when it has passed.
   int64_t NextDeadline() const;
   void OnDeadline(int64_t now_ns);
 
-  // The connection ends; publishes what follows from the order of ends and nothing of the connection's state:
-  // the VMM's EOF first clears the mappings (its process or its device is gone).
+  // The connection ends, by the end that the peer made; publishes what follows from the order of ends and
+  // nothing of the connection's state: the VMM's EOF first clears the mappings (its process or its device is
+  // gone). After the back-end's, the VMM's own is no proof: QEMU closes the socket and keeps the mappings.
   void FrontendEnded();
   void BackendEnded();
 
@@ -100,6 +97,33 @@ class SessionTracker {
 
  private:
   struct State;
+
+  bool OnFrontendRequest(const PassingMessage& message, std::span<const base::FdFacts> fds);
+  bool OnBackendReply(const PassingMessage& message);
+  bool OnBackendRequest(const PassingMessage& message, Verdict verdict, std::span<const base::FdFacts> fds);
+  bool OnFrontendAnswer(const PassingMessage& message);
+
+  bool ReadRequest(const PassingMessage& message, std::span<const base::FdFacts> fds);
+  bool ReadMemoryRequest(const PassingMessage& message, std::span<const base::FdFacts> fds);
+  bool ReadRingRequest(const PassingMessage& message);
+  bool ReadReply(const PassingMessage& message, const PendingRequest& request);
+  void Remember(const PassingMessage& message);
+  bool TakeOurAnswer(const PassingMessage& message);
+  bool IsOurAnswer(const PassingMessage& message) const;
+  bool IsPostcopyConfirmation(const PassingMessage& message) const;
+
+  void NoteOddities(const PassingMessage& message);
+  void DeviceChanged(DeviceRings::Change change);
+  void DeviceWasReset();
+  void NoteMapSeen();
+  void Lose(const state::Observation& observation);
+  void ShowObservation();
+  void CheckQuestion(int64_t now_ns);
+  void CheckDeadlockEnded();
+  int64_t EchoDeadlockAt() const;
+
+  TrackerOptions options_;
+  EventWriter events_;
   std::unique_ptr<State> state_;
 };
 

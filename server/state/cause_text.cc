@@ -125,8 +125,11 @@ std::string CauseText(const Cause& cause, std::string_view message_name) {
     case StateReason::kMessageTooLarge:
       return TooLargeText(cause, message_name);
     case StateReason::kNoProtocolFeatures:
+      if (cause.message_id != 0) return "the front-end did not set protocol features";
       return "the back-end does not offer VHOST_USER_F_PROTOCOL_FEATURES (bit 30 of GET_FEATURES)";
     case StateReason::kShmemNotOffered:
+      if (cause.message_id != 0)  // what the front-end set is where it is missing
+        return "the front-end did not acknowledge protocol feature SHMEM (bit 22)";
       return "the back-end does not offer protocol feature SHMEM (bit 22)";
     case StateReason::kShmemOlderBit:
       return OlderBitText(cause);

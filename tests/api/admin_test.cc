@@ -63,6 +63,7 @@ TEST_F(AdminTest, EachFailureHasItsCodeAndReason) {
       {CommandFailure::kShmemNotNegotiated, StatusCode::FAILED_PRECONDITION, "SHMEM_NOT_NEGOTIATED"},
       {CommandFailure::kShmemConfigInvalid, StatusCode::FAILED_PRECONDITION, "SHMEM_CONFIG_INVALID"},
       {CommandFailure::kBackendUnreachable, StatusCode::UNAVAILABLE, "BACKEND_UNREACHABLE"},
+      {CommandFailure::kQueryNotAllowed, StatusCode::FAILED_PRECONDITION, "QUERY_NOT_ALLOWED"},
       {CommandFailure::kBackendBusy, StatusCode::ABORTED, "BACKEND_BUSY"},
       {CommandFailure::kTooManyCommands, StatusCode::RESOURCE_EXHAUSTED, "TOO_MANY_COMMANDS"},
       {CommandFailure::kShuttingDown, StatusCode::UNAVAILABLE, "SHUTTING_DOWN"},
@@ -77,6 +78,44 @@ TEST_F(AdminTest, EachFailureHasItsCodeAndReason) {
   failure = CommandFailure::kBackendBusy;
   v1::ProbeReport report;
   EXPECT_THAT(Probe("/run/x.sock", report), IsError(StatusCode::FAILED_PRECONDITION, "BACKEND_BUSY"));
+}
+
+TEST_F(AdminTest, ARefreshGoesToTheMoverThatHasTheBackend) {
+  fleet_.Attach("gpu0");
+  fleet_.Attach("vm0", state::Mode::kRelay);
+  const auto answer = [](const std::string& mover) {
+    return [mover](const feed::Command& command) {
+      return std::optional(Failed(CommandFailure::kQueryNotAllowed,
+                                  mover + " has " + std::get<feed::RefreshCommand>(command.body).backend_id));
+    };
+  };
+  ScriptedMover frontend(control_, answer("frontend"));
+  ScriptedMover relay(relay_control_, answer("relay"));
+  EXPECT_EQ(Refresh("backends/gpu0").error_message(), "frontend has gpu0");
+  const grpc::Status status = Refresh("backends/vm0");
+  EXPECT_THAT(status, IsError(StatusCode::FAILED_PRECONDITION, "QUERY_NOT_ALLOWED"));
+  EXPECT_EQ(status.error_message(), "relay has vm0");
+  EXPECT_EQ(Refresh("backends/unknown").error_message(), "frontend has unknown");
+}
+
+// A probe that connects to either might take the back-end from its VM.
+TEST_F(AdminTest, TheSocketsOfARelayAreNotProbed) {
+  fleet_.Attach("gpu0");
+  fleet_.Attach("vm0", state::Mode::kRelay);
+  ScriptedMover frontend(control_, [](const feed::Command& command) {
+    return std::optional(Failed(CommandFailure::kBackendUnreachable,
+                                "asked " + std::get<feed::ProbeCommand>(command.body).socket));
+  });
+  v1::ProbeReport report;
+  for (const std::string socket : {"/run/vm0.sock", "/run/vm/vm0.sock", "/run/./vm/../vm0.sock"}) {
+    const grpc::Status status = Probe(socket, report);
+    EXPECT_THAT(status, IsError(StatusCode::FAILED_PRECONDITION, "BACKEND_BUSY")) << socket;
+    EXPECT_EQ(status.error_message(), "probe " + socket + ": in use by back-end vm0, which is relayed");
+    EXPECT_EQ(ErrorInfoOf(status).metadata().at("socket"), socket);
+  }
+  for (const std::string socket : {"/run/gpu0.sock", "/run/vm0.sock2"}) {
+    EXPECT_EQ(Probe(socket, report).error_message(), "asked " + socket) << "for the mover to say";
+  }
 }
 
 TEST_F(AdminTest, AProbeBringsItsReport) {

@@ -121,7 +121,7 @@ inline ApiConfig ConfigIn(const TempDir& directory) {
 
 class ApiTest : public testing::Test {
  protected:
-  ApiTest() : server_(config_, fleet_.reader(), control_) {}
+  ApiTest() : server_(config_, fleet_.reader(), control_, &relay_control_) {}
 
   void SetUp() override {
     ASSERT_EQ(server_.Start(), absl::OkStatus());
@@ -143,6 +143,7 @@ class ApiTest : public testing::Test {
   ApiConfig config_ = ConfigIn(directory_);
   Fleet fleet_;
   feed::Control control_;
+  feed::Control relay_control_;
   ApiServer server_;
   std::shared_ptr<grpc::Channel> channel_;
   std::shared_ptr<grpc::Channel> admin_channel_;

@@ -23,6 +23,7 @@ class Fleet {
   void Attach(const std::string& id, state::Mode mode = state::Mode::kFrontend) {
     base::MutexLock lock(mutex_);
     state::BackendSpec spec{id, "/run/" + id + ".sock", mode, state::Origin::kConfig};
+    if (mode == state::Mode::kRelay) spec.frontend_socket = "/run/vm/" + id + ".sock";
     owned_[id] = std::make_unique<state::Backend>(state::BackendHandle{++handles_}, std::move(spec),
                                                   "uid-of-" + id, kStartNs, kPage);
     Index();

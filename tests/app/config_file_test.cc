@@ -88,13 +88,20 @@ TEST_F(ConfigFileTest, AWrongKeyIsNamedWithThoseThereAre) {
   EXPECT_EQ(ErrorOf("api:\n  sokcet: /x\n"),
             "2: api.sokcet: no such key; in api there is socket, socket_mode, socket_owner, socket_group, "
             "admin_socket, admin_socket_mode, admin_socket_owner, admin_socket_group, listen");
+  EXPECT_EQ(ErrorOf("\n\nmetric: {listen: off}\n"),
+            "3: metric: no such key; there is run_dir, api, metrics, limits, timeouts, reconnect, log, "
+            "relay, backends");
   EXPECT_EQ(
-      ErrorOf("\n\nmetric: {listen: off}\n"),
-      "3: metric: no such key; there is run_dir, api, metrics, limits, timeouts, reconnect, log, backends");
-  EXPECT_EQ(ErrorOf("backends:\n  - id: a\n    mdoe: probe\n"),
-            "3: backends[0].mdoe: no such key; in a back-end there is id, mode, backend");
+      ErrorOf("backends:\n  - id: a\n    mdoe: probe\n"),
+      "3: backends[0].mdoe: no such key; in a back-end there is id, mode, frontend, backend, query, guard, "
+      "on_backend_missing, socket_mode, socket_owner, socket_group");
   EXPECT_EQ(ErrorOf("backends:\n  - {id: a, mode: probe, backend: {listen: /x}}\n"),
-            "2: backends[0].backend.listen: no such key; there is connect");
+            "2: backends[0].backend.listen: only in mode relay");
+  EXPECT_EQ(ErrorOf("backends:\n  - {id: a, mode: relay, frontend: {lsiten: /x}}\n"),
+            "2: backends[0].frontend.lsiten: no such key; there is connect and listen");
+  EXPECT_EQ(ErrorOf("relay: {gaurd: warn}\n"),
+            "1: relay.gaurd: no such key; in relay there is query, guard, on_backend_missing, socket_mode, "
+            "socket_owner, socket_group");
 }
 
 TEST_F(ConfigFileTest, AWrongValueIsNamedWithWhatWasExpected) {
@@ -112,7 +119,7 @@ TEST_F(ConfigFileTest, AWrongTypeIsNamed) {
   EXPECT_EQ(ErrorOf("backends: gpu0\n"), "1: backends: expected a list");
   EXPECT_EQ(ErrorOf("backends:\n  - gpu0\n"), "2: backends[0]: expected keys and values");
   EXPECT_EQ(ErrorOf("backends:\n  - {id: a, mode: probe, backend: /x}\n"),
-            "2: backends[0].backend: expected {connect: PATH}");
+            "2: backends[0].backend: expected {connect: PATH} or {listen: PATH}");
   EXPECT_EQ(ErrorOf("backends:\n  - {id: [a], mode: probe}\n"), "2: backends[0].id: expected one value");
   EXPECT_EQ(ErrorOf("- a\n- b\n"), "1: expected keys and values");
   EXPECT_EQ(ErrorOf("just text\n"), "1: expected keys and values");
@@ -138,13 +145,114 @@ TEST_F(ConfigFileTest, ABackendThatLacksSomethingIsNamed) {
 TEST_F(ConfigFileTest, ABackendThatCannotBeIsNamed) {
   const std::string good = "backends:\n  - {id: a, mode: probe, backend: {connect: /x}}\n";
   EXPECT_EQ(ErrorOf(good + "  - {id: b, mode: relya, backend: {connect: /y}}\n"),
-            "3: backends[1].mode: expected frontend or probe, got 'relya'");
+            "3: backends[1].mode: expected relay, frontend or probe, got 'relya'");
   EXPECT_THAT(ErrorOf(good + "  - {id: B_, mode: probe, backend: {connect: /y}}\n"),
               MatchesRegex("3: backends\\[1\\]: expected an id .*, got 'B_'"));
   EXPECT_THAT(ErrorOf(good + "  - {id: b, mode: probe, backend: {connect: y}}\n"),
               MatchesRegex("3: backends\\[1\\]: expected the absolute path .*, got 'y'"));
   EXPECT_EQ(ErrorOf(good + "  - {id: a, mode: probe, backend: {connect: /y}}\n"),
             "3: backends[1]: back-end 'a' is named twice");
+}
+
+constexpr char kRelays[] = R"(backends:
+  - id: media0
+    mode: relay
+    frontend: {listen: /run/vhost-user/media0.sock}
+    backend: {connect: /run/backends/media0.sock}
+  - id: gpu0
+    mode: relay
+    frontend: {connect: /run/vm/gpu0.sock}
+    backend: {listen: /run/backends/gpu0.sock}
+    query: inject
+    guard: protect
+    on_backend_missing: refuse
+    socket_mode: "0600"
+    socket_owner: root
+    socket_group: 107
+)";
+
+TEST_F(ConfigFileTest, ARelayHasTwoSocketsAndDefaults) {
+  ASSERT_EQ(Load(kRelays), absl::OkStatus());
+  ASSERT_EQ(config_.backends.size(), 2u);
+  state::BackendSpec media0;
+  media0.id = "media0";
+  media0.mode = state::Mode::kRelay;
+  media0.frontend_socket = "/run/vhost-user/media0.sock";
+  media0.backend_socket = "/run/backends/media0.sock";
+  EXPECT_EQ(config_.backends[0], media0);
+  state::BackendSpec gpu0;
+  gpu0.id = "gpu0";
+  gpu0.mode = state::Mode::kRelay;
+  gpu0.frontend_socket = "/run/vm/gpu0.sock";
+  gpu0.frontend_role = state::SocketRole::kConnect;
+  gpu0.backend_socket = "/run/backends/gpu0.sock";
+  gpu0.backend_role = state::SocketRole::kListen;
+  gpu0.query = state::Query::kInject;
+  gpu0.guard = state::Guard::kProtect;
+  gpu0.on_backend_missing = state::OnBackendMissing::kRefuse;
+  gpu0.socket_mode = 0600;
+  gpu0.socket_owner = 0;
+  gpu0.socket_group = 107;
+  EXPECT_EQ(config_.backends[1], gpu0);
+}
+
+TEST_F(ConfigFileTest, WhatARelayDoesNotSayIsASettingWhereverThatStands) {
+  const std::string settings =
+      "relay: {query: inject, guard: protect, on_backend_missing: refuse, socket_mode: \"0666\", "
+      "socket_owner: 1, socket_group: 2}\n";
+  for (const std::string& text : {settings + kRelays, kRelays + settings}) {
+    ASSERT_EQ(Load(text), absl::OkStatus());
+    const state::BackendSpec& media0 = config_.backends.at(0);
+    EXPECT_EQ(media0.query, state::Query::kInject);
+    EXPECT_EQ(media0.guard, state::Guard::kProtect);
+    EXPECT_EQ(media0.on_backend_missing, state::OnBackendMissing::kRefuse);
+    EXPECT_EQ(media0.socket_mode, 0666u);
+    EXPECT_EQ(media0.socket_owner, 1);
+    EXPECT_EQ(media0.socket_group, 2);
+    EXPECT_EQ(config_.backends.at(1).socket_mode, 0600u) << "its own";
+  }
+}
+
+TEST_F(ConfigFileTest, OverridesAreStrongerThanSettingsAndWeakerThanEntries) {
+  std::ofstream(path_) << "relay: {guard: protect, query: snoop}\n" << kRelays;
+  const ConfigOverrides overrides = [](Config& config) {
+    config.relay_defaults.guard = state::Guard::kOff;
+    return absl::OkStatus();
+  };
+  ASSERT_EQ(LoadConfigFile(path_, config_, overrides), absl::OkStatus());
+  EXPECT_EQ(config_.backends.at(0).guard, state::Guard::kOff);
+  EXPECT_EQ(config_.backends.at(1).guard, state::Guard::kProtect);
+}
+
+TEST_F(ConfigFileTest, ARelayThatCannotBeIsNamed) {
+  const std::string begin = "backends:\n  - id: a\n    mode: relay\n";
+  EXPECT_EQ(ErrorOf(begin + "    backend: {connect: /b}\n"),
+            "2: backends[0].frontend: missing: expected {listen: PATH} or {connect: PATH}");
+  EXPECT_EQ(ErrorOf(begin + "    frontend: {listen: /f}\n    backend: {}\n"),
+            "2: backends[0].backend: missing: expected {listen: PATH} or {connect: PATH}");
+  EXPECT_EQ(ErrorOf(begin + "    frontend: {listen: /f, connect: /g}\n    backend: {connect: /b}\n"),
+            "4: backends[0].frontend.connect: expected either connect or listen, got both");
+  const std::string whole = begin + "    frontend: {listen: /f}\n    backend: {connect: /b}\n";
+  EXPECT_EQ(ErrorOf(whole + "    query: ask\n"), "6: backends[0].query: expected snoop or inject, got 'ask'");
+  EXPECT_EQ(ErrorOf(whole + "    guard: on\n"),
+            "6: backends[0].guard: expected off, warn or protect, got 'on'");
+  EXPECT_EQ(ErrorOf(whole + "    on_backend_missing: die\n"),
+            "6: backends[0].on_backend_missing: expected wait or refuse, got 'die'");
+  EXPECT_EQ(ErrorOf(whole + "    socket_mode: rw\n"),
+            "6: backends[0].socket_mode: expected an octal file mode such as 0660, got 'rw'");
+  EXPECT_EQ(ErrorOf(whole + "    socket_owner: no-such-user\n"),
+            "6: backends[0].socket_owner: there is no 'no-such-user' on this host");
+  EXPECT_EQ(ErrorOf(whole + "    socket_group: no-such-group\n"),
+            "6: backends[0].socket_group: there is no 'no-such-group' on this host");
+  EXPECT_EQ(ErrorOf("\nrelay: {socket_group: no-such-group}\n"),
+            "2: relay.socket_group: there is no 'no-such-group' on this host");
+}
+
+TEST_F(ConfigFileTest, WhatOnlyARelayHasIsRefusedElsewhere) {
+  const std::string begin = "backends:\n  - id: a\n    mode: frontend\n    backend: {connect: /b}\n";
+  EXPECT_EQ(ErrorOf(begin + "    frontend: {listen: /f}\n"), "5: backends[0].frontend: only in mode relay");
+  EXPECT_EQ(ErrorOf(begin + "    guard: warn\n"), "5: backends[0].guard: only in mode relay");
+  EXPECT_EQ(ErrorOf(begin + "    socket_mode: \"0660\"\n"), "5: backends[0].socket_mode: only in mode relay");
 }
 
 TEST_F(ConfigFileTest, YamlThatIsNoneIsTold) {

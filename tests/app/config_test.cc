@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "server/app/setting_value.h"
 #include "tests/metrics/reference_file.h"
 
 namespace shmemd::app {
@@ -39,6 +40,9 @@ const std::map<std::string, Values>& ValuesByKind() {
        {{"0660", "600", "0777"}, {"", "660x", "0888", "rw", "7", "07777", "-600"}, "octal file mode"}},
       {"USER", {{"root", "0"}, {""}, "a name or number"}},
       {"GROUP", {{"root", "0"}, {""}, "a name or number"}},
+      {"QUERY", {{"snoop", "inject"}, {"", "Snoop", "ask"}, "snoop or inject"}},
+      {"GUARD", {{"off", "warn", "protect"}, {"", "on", "WARN", "refuse"}, "off, warn or protect"}},
+      {"WHAT", {{"wait", "refuse"}, {"", "die"}, "wait or refuse"}},
       {"ADDRESS:PORT",
        {{"off", "127.0.0.1:0", "[::1]:18045", ":18044", "localhost:65535"},
         {"", "18044", "127.0.0.1", "127.0.0.1:", "127.0.0.1:x", "127.0.0.1:65536", "127.0.0.1:-1", "on"},
@@ -87,6 +91,8 @@ TEST(Settings, KeysAndFlagsAreUnique) {
     EXPECT_FALSE(setting.help.empty()) << setting.key;
   }
   EXPECT_EQ(Named("api.socket_mode").flag(), "--api-socket-mode");
+  EXPECT_EQ(Named("relay.query").flag(), "--query");
+  EXPECT_EQ(Named("relay.guard").flag(), "--guard");
 }
 
 // Setting what the reference calls the default changes nothing.
@@ -114,6 +120,21 @@ TEST(Settings, TheStatedDefaultsAreTheDefaults) {
                                                     {"log.level", &Config::log_level}}) {
     EXPECT_EQ(untouched.*field, Named(key).fallback) << key;
   }
+  for (const char* key : {"relay.query", "relay.guard", "relay.on_backend_missing", "relay.socket_mode"}) {
+    Config config;
+    config.relay_defaults.query = state::Query::kInject;
+    config.relay_defaults.guard = state::Guard::kOff;
+    config.relay_defaults.on_backend_missing = state::OnBackendMissing::kRefuse;
+    config.relay_defaults.socket_mode = 0;
+    const state::BackendSpec before = config.relay_defaults;
+    ASSERT_EQ(Named(key).set(config, std::string(Named(key).fallback)), absl::OkStatus()) << key;
+    EXPECT_NE(config.relay_defaults, before) << key;
+  }
+  Config stated;
+  for (const char* key : {"relay.query", "relay.guard", "relay.on_backend_missing", "relay.socket_mode"}) {
+    ASSERT_EQ(Named(key).set(stated, std::string(Named(key).fallback)), absl::OkStatus()) << key;
+  }
+  EXPECT_EQ(stated.relay_defaults, untouched.relay_defaults);
   EXPECT_EQ(untouched.ApiSocketPath(), "/run/shmemd/api.sock");
   EXPECT_EQ(untouched.AdminSocketPath(), "/run/shmemd/admin.sock");
 }
@@ -141,7 +162,7 @@ TEST(Backends, AreNamedOnceWithAnIdAndAnAbsolutePath) {
                                           {"-gpu=/run/x.sock", "got '-gpu'"},
                                           {"a/b=/run/x.sock", "got 'a/b'"},
                                           {long_id + "=/run/x.sock", long_id},
-                                          {"gpu1=", "absolute path of a back-end's socket"},
+                                          {"gpu1=", "absolute path of a socket"},
                                           {"gpu1=x.sock", "got 'x.sock'"},
                                           {"gpu0=/run/x.sock", "back-end 'gpu0' is named twice"}}) {
     const absl::Status status = AddBackendByFlag(config, state::Mode::kProbe, text);
@@ -149,6 +170,58 @@ TEST(Backends, AreNamedOnceWithAnIdAndAnAbsolutePath) {
     EXPECT_THAT(std::string(status.message()), HasSubstr(expected)) << text;
   }
   EXPECT_EQ(config.backends.size(), 1u);
+}
+
+TEST(Backends, ARelayByFlagListensForTheVmmAndTakesTheSettings) {
+  Config config;
+  ASSERT_EQ(Named("relay.guard").set(config, "protect"), absl::OkStatus());
+  ASSERT_EQ(AddBackendByFlag(config, state::Mode::kRelay, "media0=/run/f=.sock,/run/b.sock"),
+            absl::OkStatus());
+  state::BackendSpec expected;
+  expected.id = "media0";
+  expected.mode = state::Mode::kRelay;
+  expected.frontend_socket = "/run/f=.sock";
+  expected.backend_socket = "/run/b.sock";
+  expected.guard = state::Guard::kProtect;
+  EXPECT_EQ(config.backends.at(0), expected);
+  const std::string too_long = "/" + std::string(108, 'x');
+  for (const auto& [text, wanted] : std::map<std::string, std::string>{
+           {"a", "expected ID=LISTEN,CONNECT, got 'a'"},
+           {"a=/x", "expected ID=LISTEN,CONNECT, got '/x'"},
+           {"a=/x,/y,/z", "expected ID=LISTEN,CONNECT, got '/x,/y,/z'"},
+           {"a=,/y", "absolute path of a socket, got ''"},
+           {"a=/x,y", "absolute path of a socket, got 'y'"},
+           {"a=/x,/x", "front-end and back-end are the same socket: /x"},
+           {"a=/run/../x,/x", "front-end and back-end are the same socket"},
+           {"a=" + too_long + ",/y", "a socket path of at most 107 bytes"},
+           {"a=/x," + too_long, "a socket path of at most 107 bytes"},
+           {"media0=/x,/y", "named twice"},
+           {"a=/run/f=.sock,/y", "back-ends 'media0' and 'a' have the same socket: /run/f=.sock"},
+           {"a=/run/b.sock,/y", "have the same socket: /run/b.sock"},
+           {"a=/x,/run/./f=.sock", "have the same socket: /run/./f=.sock"},
+       }) {
+    const absl::Status status = AddBackendByFlag(config, state::Mode::kRelay, text);
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << text;
+    EXPECT_THAT(std::string(status.message()), HasSubstr(wanted)) << text;
+  }
+  EXPECT_THAT(std::string(AddBackendByFlag(config, state::Mode::kProbe, "cam0=/run/b.sock").message()),
+              HasSubstr("back-ends 'media0' and 'cam0' have the same socket"));
+  EXPECT_EQ(config.backends.size(), 1u);
+}
+
+TEST(Validate, NoBackendIsWhereWeServe) {
+  for (const char* text :
+       {"a=/run/shmemd/api.sock,/y", "a=/x,/run/shmemd/admin.sock", "a=/run/shmemd/../shmemd/api.sock,/y"}) {
+    Config config;
+    ASSERT_EQ(AddBackendByFlag(config, state::Mode::kRelay, text), absl::OkStatus());
+    EXPECT_THAT(std::string(Validate(config).message()), HasSubstr("and back-end 'a' have the same path"))
+        << text;
+  }
+  Config config;
+  ASSERT_EQ(AddBackendByFlag(config, state::Mode::kFrontend, "a=/run/vm7/api.sock"), absl::OkStatus());
+  EXPECT_EQ(Validate(config), absl::OkStatus());
+  config.run_dir = "/run/vm7";
+  EXPECT_EQ(Validate(config).message(), "api.socket and back-end 'a' have the same path: /run/vm7/api.sock");
 }
 
 TEST(Validate, SettingsThatDoNotGoTogether) {

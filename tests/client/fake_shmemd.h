@@ -38,6 +38,9 @@ struct CannedData {
 
 // Back-ends gpu0 (ACTIVE, regions 0, 2 and 5) and fs0 (DISCONNECTED, one region of unknown size).
 CannedData SampleData();
+// Back-ends as a relay has them: lost (its mappings are stale), unseen (ACTIVE, not followed any more), vm0
+// (ACTIVE), waiting (for its VMM).
+CannedData RelayData();
 // The layouts of the regions of SampleData.
 std::vector<v1::GetRegionLayoutResponse> SampleLayouts(const std::vector<v1::Region>& regions);
 // A layout from text: region and extents as "KIND length" pairs in order, e.g. "FREE 4096 READ_WRITE 8192".

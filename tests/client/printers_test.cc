@@ -30,22 +30,55 @@ Response ListOf(const std::vector<Item>& items,
   return response;
 }
 
-std::string AllTables(const PrintStyle& style) {
-  const CannedData data = SampleData();
+std::string AllTables(const CannedData& data, const PrintStyle& style) {
   const auto backends = ListOf(data.backends, &v1::ListBackendsResponse::mutable_backends);
   std::string text = RenderBackends(backends, style) + "\n" + RenderConfigs(backends, style) + "\n";
   text += RenderRegions(ListOf(data.regions, &v1::ListRegionsResponse::mutable_regions), style) + "\n";
   text += RenderMappings(ListOf(data.mappings, &v1::ListMappingsResponse::mutable_mappings), style) + "\n";
   text +=
       RenderFindings(ListOf(data.findings, &v1::ListFindingsResponse::mutable_findings), style, false) + "\n";
-  return text += RenderFeatures(data.backends[1].features(), style);
+  const v1::Backend& second = data.backends[1];
+  return second.has_features() ? text + RenderFeatures(second.features(), style) : text;
 }
 
 TEST(Printers, TablesAreAsInTheGoldenFiles) {
-  ExpectGolden("tables_80.txt", AllTables(Style(80)));
-  ExpectGolden("tables_200.txt", AllTables(Style(200)));
-  ExpectGolden("tables_wide.txt", AllTables(Style(80, true)));
-  ExpectGolden("tables_bytes.txt", AllTables(Style(0, false, true)));
+  ExpectGolden("tables_80.txt", AllTables(SampleData(), Style(80)));
+  ExpectGolden("tables_200.txt", AllTables(SampleData(), Style(200)));
+  ExpectGolden("tables_wide.txt", AllTables(SampleData(), Style(80, true)));
+  ExpectGolden("tables_bytes.txt", AllTables(SampleData(), Style(0, false, true)));
+}
+
+TEST(Printers, ARelayLooksAsInTheGoldenFiles) {
+  ExpectGolden("relay_80.txt", AllTables(RelayData(), Style(80)));
+  ExpectGolden("relay_200.txt", AllTables(RelayData(), Style(200)));
+  ExpectGolden("relay_wide.txt", AllTables(RelayData(), Style(80, true)));
+}
+
+TEST(Printers, AnActiveBackendThatCannotBeFollowedIsNotGreen) {
+  constexpr char kGreen[] = "\x1b[32m";
+  PrintStyle style = Style(0);
+  style.terminal.color = true;
+  style.headers = false;
+  v1::ListBackendsResponse list;
+  *list.add_backends() = RelayData().backends[1];
+  list.mutable_backends(0)->mutable_totals()->Clear();
+  EXPECT_THAT(RenderBackends(list, style), ::testing::Not(::testing::HasSubstr(kGreen)));
+  list.mutable_backends(0)->set_observed(true);
+  EXPECT_THAT(RenderBackends(list, style), ::testing::HasSubstr(kGreen));
+}
+
+TEST(DescribeState, SaysWhatIsMissing) {
+  const CannedData data = RelayData();
+  EXPECT_EQ(DescribeState(data.backends[0]), "the back-end closed the connection");
+  EXPECT_EQ(DescribeState(data.backends[1]),
+            "PAIRING_LOST: on the main channel an answer to message 9 was next, got 10");
+  EXPECT_EQ(DescribeState(data.backends[2]), "");
+  EXPECT_EQ(DescribeState(data.backends[3]), "no VMM at /run/vhost-user/waiting.sock");
+  v1::Backend negotiating = data.backends[1];
+  negotiating.set_state(v1::Backend::NEGOTIATING);
+  EXPECT_THAT(DescribeState(negotiating), ::testing::StartsWith("PAIRING_LOST"));
+  negotiating.set_mode(v1::Backend::FRONTEND);
+  EXPECT_EQ(DescribeState(negotiating), "");
 }
 
 TEST(Printers, FindingsThatMayBeClosedSayWhetherTheyAreOpen) {

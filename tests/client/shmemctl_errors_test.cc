@@ -150,6 +150,19 @@ TEST(Errors, BackendOutOfReachIsNotShmemdOutOfReach) {
   EXPECT_THAT(run.err, ::testing::StartsWith("shmemctl: back-end gpu0: connection refused"));
 }
 
+TEST(Errors, QueryNotAllowedNamesTheSettingAndItsRisk) {
+  CannedData data = RelayData();
+  data.admin = ErrorWithReason(grpc::StatusCode::FAILED_PRECONDITION, "back-end lost: query is snoop",
+                               "QUERY_NOT_ALLOWED");
+  const FakeShmemd fake(data);
+  const ProgramRun run = Ctl(fake, {"refresh", "lost"});
+  EXPECT_EQ(run.exit_code, 1);
+  EXPECT_THAT(run.err, ::testing::StartsWith("shmemctl: back-end lost: query is snoop [FAILED_PRECONDITION, "
+                                             "QUERY_NOT_ALLOWED; asked "));
+  EXPECT_THAT(run.err, HasSubstr("query: inject"));
+  EXPECT_THAT(run.err, HasSubstr("drop the connection of the VM"));
+}
+
 TEST(Errors, FullDiskIsAnError) {
   const FakeShmemd fake(SampleData());
   const ProgramRun run = RunProgram("shmemctl", {"backends", "--endpoint", fake.endpoint()},

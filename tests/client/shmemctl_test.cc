@@ -110,6 +110,30 @@ TEST(Shmemctl, HealthOfServerAndBackends) {
   EXPECT_EQ(Ctl(not_serving, {"health", "-o", "json"}).out, "{\n \"status\": \"NOT_SERVING\"\n}\n");
 }
 
+// The VMM may wait for readiness, so a relay without one is no fault of shmemd's; but its back-end is not up.
+TEST(Shmemctl, ARelayThatWaitsForItsVmmIsHealthyAndItsBackendIsNotUp) {
+  const FakeShmemd fake(RelayData());
+  EXPECT_EQ(Ctl(fake, {"health"}).exit_code, 0);
+  const ProgramRun run = Ctl(fake, {"health", "--backends"});
+  EXPECT_EQ(run.exit_code, 5);
+  EXPECT_EQ(run.out, "SERVING, 2 of 4 back-ends up\n");
+  EXPECT_THAT(run.err, HasSubstr("back-end waiting is WAITING_FOR_FRONTEND: no VMM at "
+                                 "/run/vhost-user/waiting.sock"));
+}
+
+TEST(Shmemctl, WhatMayBeLostIsShownInTheMapOfARelay) {
+  const FakeShmemd fake(RelayData());
+  const ProgramRun run = Ctl(fake, {"map", "lost/0", "--width", "80"});
+  EXPECT_EQ(run.exit_code, 0);
+  ExpectGolden("shmemctl_map_lost_0.txt", run.out);
+}
+
+TEST(Shmemctl, FeaturesOfARelayWithoutVmmSayThatNobodyNegotiated) {
+  const FakeShmemd fake(RelayData());
+  EXPECT_THAT(Ctl(fake, {"features", "waiting"}).err,
+              HasSubstr("waiting has not negotiated yet; it is WAITING_FOR_FRONTEND"));
+}
+
 TEST(Shmemctl, HealthWaitsUntilItIsServed) {
   const FakeShmemd later(SampleData());
   EXPECT_EQ(Ctl(later, {"health", "--wait", "5"}).exit_code, 0);

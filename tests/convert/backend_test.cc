@@ -92,6 +92,104 @@ TEST(BackendTest, OnlyAnActiveBackendIsObserved) {
   EXPECT_NE(ToProto(record).unobserved_reason(), "");
 }
 
+BackendRecord RelayRecord() {
+  BackendRecord record = Record();
+  record.spec.mode = state::Mode::kRelay;
+  record.spec.frontend_socket = "/run/vhost-user/gpu0.sock";
+  record.status.state = state::BackendState::kActive;
+  return record;
+}
+
+TEST(BackendTest, ARelayShowsBothSidesAndWhatItIsToldToDo) {
+  BackendRecord record = RelayRecord();
+  record.spec.frontend_role = state::SocketRole::kConnect;
+  record.spec.backend_role = state::SocketRole::kListen;
+  record.spec.query = state::Query::kInject;
+  record.spec.guard = state::Guard::kProtect;
+  record.spec.on_backend_missing = state::OnBackendMissing::kRefuse;
+  record.status.frontend_peer = {107, 108, 4711, {'q', 'e', 'm', 'u'}, true};
+  record.status.guard_refused = 2;
+  record.status.guard_dropped = 3;
+  const v1::Backend backend = ToProto(record);
+  EXPECT_EQ(backend.mode(), v1::Backend::RELAY);
+  EXPECT_EQ(backend.frontend_socket(), "/run/vhost-user/gpu0.sock");
+  EXPECT_EQ(backend.backend_socket(), "/run/gpu0.sock");
+  EXPECT_EQ(backend.frontend_socket_role(), v1::Backend::CONNECT);
+  EXPECT_EQ(backend.backend_socket_role(), v1::Backend::LISTEN);
+  EXPECT_EQ(backend.query(), v1::Backend::INJECT);
+  EXPECT_EQ(backend.guard(), v1::Backend::PROTECT);
+  EXPECT_EQ(backend.on_backend_missing(), v1::Backend::REFUSE);
+  EXPECT_EQ(backend.guard_action_count(), 5);
+  EXPECT_EQ(backend.frontend_process().uid(), 107u);
+  EXPECT_EQ(backend.frontend_process().command(), "qemu");
+}
+
+TEST(BackendTest, ARelaysDefaultsAreShownAndItsZeros) {
+  const v1::Backend backend = ToProto(RelayRecord());
+  EXPECT_EQ(backend.frontend_socket_role(), v1::Backend::LISTEN);
+  EXPECT_EQ(backend.backend_socket_role(), v1::Backend::CONNECT);
+  EXPECT_EQ(backend.query(), v1::Backend::SNOOP);
+  EXPECT_EQ(backend.guard(), v1::Backend::WARN);
+  EXPECT_EQ(backend.on_backend_missing(), v1::Backend::WAIT);
+  ASSERT_TRUE(backend.has_guard_action_count());
+  EXPECT_EQ(backend.guard_action_count(), 0);
+  EXPECT_FALSE(backend.has_frontend_process()) << "nobody connected yet";
+}
+
+TEST(BackendTest, OtherModesHaveNothingOfARelay) {
+  BackendRecord record = Record();
+  record.status.guard_refused = 1;
+  record.status.frontend_peer.known = true;
+  for (const state::Mode mode : {state::Mode::kFrontend, state::Mode::kProbe}) {
+    record.spec.mode = mode;
+    const v1::Backend backend = ToProto(record);
+    EXPECT_EQ(backend.frontend_socket(), "");
+    EXPECT_EQ(backend.frontend_socket_role(), v1::Backend::SOCKET_ROLE_UNSPECIFIED);
+    EXPECT_EQ(backend.backend_socket_role(), v1::Backend::CONNECT);
+    EXPECT_EQ(backend.query(), v1::Backend::QUERY_UNSPECIFIED);
+    EXPECT_EQ(backend.guard(), v1::Backend::GUARD_UNSPECIFIED);
+    EXPECT_EQ(backend.on_backend_missing(), v1::Backend::ON_BACKEND_MISSING_UNSPECIFIED);
+    EXPECT_FALSE(backend.has_guard_action_count());
+    EXPECT_FALSE(backend.has_frontend_process());
+  }
+}
+
+TEST(BackendTest, TheDeviceRunsAsTheRelaySaysAndNeverInFrontendMode) {
+  BackendRecord record = RelayRecord();
+  for (const state::DeviceState device :
+       {state::DeviceState::kUnknown, state::DeviceState::kStopped, state::DeviceState::kStarted}) {
+    record.status.device_state = device;
+    record.spec.mode = state::Mode::kRelay;
+    EXPECT_EQ(v1::Backend::DeviceState_Name(ToProto(record).device_state()), state::DeviceStateName(device));
+    record.spec.mode = state::Mode::kFrontend;
+    EXPECT_EQ(ToProto(record).device_state(), v1::Backend::STOPPED);
+  }
+  EXPECT_EQ(ToProto(Record()).device_state(), v1::Backend::STOPPED) << "also while not connected";
+}
+
+TEST(BackendTest, ARelayThatLostThePairingIsActiveAndNotObserved) {
+  BackendRecord record = RelayRecord();
+  EXPECT_TRUE(ToProto(record).observed());
+  EXPECT_EQ(ToProto(record).unobserved_reason(), "");
+  for (int i = 1; i < state::kUnobservedReasonCount; ++i) {
+    record.status.observation = {static_cast<state::UnobservedReason>(i), true, 9, 10};
+    EXPECT_EQ(ToProto(record).state(), v1::Backend::ACTIVE);
+    EXPECT_FALSE(ToProto(record).observed());
+    EXPECT_EQ(ToProto(record).unobserved_reason(), state::UnobservedText(record.status.observation));
+  }
+}
+
+TEST(BackendTest, ARelayIsObservedFromTheFirstMessageOn) {
+  BackendRecord record = RelayRecord();
+  record.status.state = state::BackendState::kNegotiating;
+  EXPECT_TRUE(ToProto(record).observed());
+  record.status.state = state::BackendState::kWaitingForFrontend;
+  EXPECT_EQ(ToProto(record).unobserved_reason(), "nothing to follow while WAITING_FOR_FRONTEND");
+  record.spec.mode = state::Mode::kFrontend;
+  record.status.state = state::BackendState::kNegotiating;
+  EXPECT_FALSE(ToProto(record).observed());
+}
+
 TEST(BackendTest, ASumBeyondInt64IsTheLargestInt64) {
   BackendRecord record = Record();
   record.totals.size_bytes = ~uint64_t{0};

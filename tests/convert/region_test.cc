@@ -122,6 +122,18 @@ TEST(MappingTest, AssumedMappingHasNoAnswer) {
   EXPECT_FALSE(mapping.has_ack_latency());
 }
 
+TEST(MappingTest, WhatTheMemoryTableShowedComesAlong) {
+  MappingRecord record = AMapping();
+  EXPECT_EQ(ToProto(record).in_memory_table(), v1::Mapping::UNKNOWN);
+  record.mapping.in_memory_table = state::InMemoryTable::kYes;
+  EXPECT_EQ(ToProto(record).in_memory_table(), v1::Mapping::YES);
+  record.mapping.in_memory_table = state::InMemoryTable::kNo;
+  record.mapping.state = state::MappingState::kStale;
+  EXPECT_EQ(ToProto(record).in_memory_table(), v1::Mapping::NO);
+  EXPECT_EQ(ToProto(record).state(), v1::Mapping::STALE);
+  EXPECT_TRUE(ToProto(record).has_ack_time()) << "it was acknowledged once";
+}
+
 TEST(MappingTest, FlagsAreKeptAsSentAndOddThingsAreNamed) {
   MappingRecord record = AMapping();
   record.mapping.flags = 0x8000000000000001;

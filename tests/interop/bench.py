@@ -49,6 +49,11 @@ class Bench:
     backend_program: Path
     quick: bool
     directory: Path
+    suffix = ""
+    parent = None
+
+    def demand(self, check: Callable) -> None:
+        """Every check with this bench can run."""
 
     @property
     def socket(self) -> Path:
@@ -58,7 +63,7 @@ class Bench:
         return RustBackend(self.backend_program, self.socket, sizes, *options)
 
     def shmemd(self) -> Shmemd:
-        return Shmemd(self.programs, self.directory / "run", self.socket)
+        return Shmemd(self.programs, self.directory / "run", ["--frontend", f"rust0={self.socket}"])
 
     @contextlib.contextmanager
     def pair(self, sizes: dict[int, int]) -> Iterator[tuple[RustBackend, Shmemd]]:

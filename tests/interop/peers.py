@@ -124,13 +124,13 @@ class RustBackend(Process):
 
 
 class Shmemd(Process):
-    """shmemd in frontend mode with one back-end, rust0."""
+    """shmemd with one back-end, rust0, attached by the given options."""
 
-    def __init__(self, programs: Path, run_dir: Path, backend: Path):
+    def __init__(self, programs: Path, run_dir: Path, attach: list[str]):
         self.run_dir, self._ctl = run_dir, programs / "shmemctl"
         self.api_socket, self.admin_socket = run_dir / "api.sock", run_dir / "admin.sock"
         self.metrics_address = f"127.0.0.1:{free_port()}"
-        command = [str(programs / "shmemd"), "--frontend", f"rust0={backend}", "--run-dir", str(run_dir)]
+        command = [str(programs / "shmemd"), *attach, "--run-dir", str(run_dir)]
         super().__init__([*command, "--metrics-listen", self.metrics_address])
         eventually("shmemd's /readyz", self._ready, True)
 
@@ -149,8 +149,9 @@ class Shmemd(Process):
     def metrics(self) -> "Scrape":
         return Scrape(self.http("/metrics"))
 
-    def ctl(self, *arguments: str) -> dict:
-        command = [str(self._ctl), "--endpoint", f"unix:{self.api_socket}", *arguments, "-o", "json"]
+    def ctl(self, *arguments: str, admin: bool = False) -> dict:
+        path = self.admin_socket if admin else self.api_socket
+        command = [str(self._ctl), "--endpoint", f"unix:{path}", *arguments, "-o", "json"]
         result = subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE_S)
         if result.returncode:
             raise CheckFailed(f"{' '.join(command)} ended with {result.returncode}: {result.stderr.strip()}")
@@ -160,6 +161,9 @@ class Shmemd(Process):
         backends = self.ctl("backends").get("backends", [])
         expect("back-ends listed", [entry["name"] for entry in backends], ["backends/rust0"])
         return backends[0]
+
+    def refresh(self) -> None:
+        self.ctl("refresh", "rust0", admin=True)
 
     def state(self) -> str:
         return self.backend()["state"]
@@ -177,8 +181,35 @@ class Shmemd(Process):
         return {shmid: int(region["sizeBytes"]) for shmid, region in self.regions().items()}
 
     def mappings(self) -> set[tuple]:
-        """{(shmid, shm_offset, length, fd_offset, writable)} of everything that is MAPPED."""
-        return {mapping_values(entry) for entry in self.ctl("mappings", "rust0").get("mappings", [])}
+        """{(shmid, shm_offset, length, fd_offset, writable)} of everything listed, all of it MAPPED."""
+        return {mapping_values(entry) for entry in self.listed_mappings()}
+
+    def listed_mappings(self) -> list[dict]:
+        return self.ctl("mappings", "rust0").get("mappings", [])
+
+    def mapping_states(self) -> dict[tuple, str]:
+        """{(shmid, shm_offset, length): state}"""
+        return {mapping_range(entry): entry["state"] for entry in self.listed_mappings()}
+
+    def backings(self) -> dict[tuple, tuple]:
+        """{(shmid, shm_offset, length): (device, inode)} of what is mapped there."""
+        return {
+            mapping_range(entry): (int(entry["backing"]["device"]), int(entry["backing"]["inode"]))
+            for entry in self.listed_mappings()
+        }
+
+    def in_memory_table(self) -> dict[tuple, str]:
+        """{(shmid, shm_offset, length): whether the VMM's memory table shows it}"""
+        return {mapping_range(entry): entry["inMemoryTable"] for entry in self.listed_mappings()}
+
+    def findings(self) -> set[str]:
+        """The codes of all, also of those that are over."""
+        return {finding["code"] for finding in self.ctl("findings").get("findings", [])}
+
+    def open_findings(self) -> set[str]:
+        return {
+            finding["code"] for finding in self.ctl("findings").get("findings", []) if finding.get("open")
+        }
 
     def fd_count(self) -> int:
         return len(list(Path(f"/proc/{self.pid}/fd").iterdir()))
@@ -186,6 +217,10 @@ class Shmemd(Process):
 
 def mapping_values(entry: dict) -> tuple:
     expect(f"state of {entry['name']}", entry["state"], "MAPPED")
+    return *mapping_range(entry), int(entry["fdOffsetBytes"]), entry["access"] == "READ_WRITE"
+
+
+def mapping_range(entry: dict) -> tuple[int, int, int]:
     match = re.fullmatch(r"backends/rust0/regions/(\d+)/mappings/(?:0x)?([0-9a-f]+)", entry["name"])
     if not match:
         raise CheckFailed(
@@ -193,8 +228,7 @@ def mapping_values(entry: dict) -> tuple:
         )
     offset = int(entry["shmOffsetBytes"])
     expect(f"offset in the name {entry['name']}", int(match[2], 16), offset)
-    length, fd_offset = int(entry["lengthBytes"]), int(entry["fdOffsetBytes"])
-    return int(match[1]), offset, length, fd_offset, entry["access"] == "READ_WRITE"
+    return int(match[1]), offset, int(entry["lengthBytes"])
 
 
 class Scrape:

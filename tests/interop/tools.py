@@ -1,5 +1,6 @@
 """The programs that the checks need besides our own, built or fetched into build/ on first use."""
 
+import functools
 import os
 import shutil
 import subprocess
@@ -10,8 +11,16 @@ TOOLS = ROOT / "build" / "tools"
 BACKEND_SOURCE = Path(__file__).resolve().parent / "rust-backend"
 
 
+# What scripts/sid.sh ends with where such a root cannot be made.
+SID_UNAVAILABLE = 3
+
+
 class ToolMissing(Exception):
     pass
+
+
+class NotHere(Exception):
+    """Something that a check needs and that cannot be had on this machine: the check is skipped, by name."""
 
 
 def run(command: list[str], **options) -> subprocess.CompletedProcess:
@@ -36,9 +45,27 @@ def pinned(tool: str, fetch: bool) -> Path:
     """A tool of scripts/tools.sh, fetched on first use; with fetch false only if it is here already."""
     program = TOOLS / "bin" / tool
     if not fetch and not program.exists():
-        raise ToolMissing(f"{tool} is not in {TOOLS}/bin, and --quick fetches nothing: scripts/tools.sh {tool}")
+        raise ToolMissing(
+            f"{tool} is not in {TOOLS}/bin, and --quick fetches nothing: scripts/tools.sh {tool}"
+        )
     run([str(ROOT / "scripts" / "tools.sh"), tool])
     return program
+
+
+@functools.cache
+def sid_root() -> str:
+    """Makes the Debian sid root if it is not there; returns "WHAT IS IN IT, in PATH", or nothing."""
+    script = ROOT / "scripts" / "sid.sh"
+    with subprocess.Popen(
+        [str(script)], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True
+    ) as child:
+        versions = ""
+        for line in child.stdout:
+            versions = line.rstrip("\n")
+            print(f"  {versions}", flush=True)
+    if child.returncode not in (0, SID_UNAVAILABLE):
+        raise ToolMissing(f"scripts/sid.sh ended with {child.returncode}")
+    return "" if child.returncode else versions
 
 
 def grpcurl(fetch: bool) -> Path:

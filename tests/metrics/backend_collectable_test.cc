@@ -238,6 +238,64 @@ TEST_F(MetricsTest, ARegionOfUnknownSizeHasNoSizeAndNoHoles) {
   }
 }
 
+TEST_F(MetricsTest, ARelaysTrafficByChannelAndSender) {
+  const auto vm0 = Attach("vm0", state::Mode::kRelay);
+  PublishActive(vm0);
+  state::TrafficCounted counted;
+  counted.traffic[0][0] = {11, 1100, 3, 1};
+  counted.traffic[0][1] = {10, 900, 0, 0};
+  counted.traffic[1][0] = {4, 80, 0, 0};
+  counted.traffic[1][1] = {5, 260, 5, 2};
+  state::ForwardsTimed timed;
+  timed.durations.Observe(3'000);
+  timed.durations.Observe(5'000);
+  Publish(vm0, {counted, timed, state::GuardActed{state::FindingCode::kGuardDropped},
+                state::GuardActed{state::FindingCode::kGuardDropped},
+                state::GuardActed{state::FindingCode::kGuardRefused}});
+  Scrape relay = Starting(Collect(), "vhost_relay_");
+  const std::string seconds = "vhost_relay_forward_duration_seconds_sum{backend=vm0}";
+  EXPECT_DOUBLE_EQ(relay[seconds], 8e-6);
+  relay.erase(seconds);
+  EXPECT_EQ(relay, (Scrape{
+                       {"vhost_relay_messages_total{backend=vm0,channel=main,sender=frontend}", 11},
+                       {"vhost_relay_messages_total{backend=vm0,channel=main,sender=backend}", 10},
+                       {"vhost_relay_messages_total{backend=vm0,channel=backend,sender=frontend}", 4},
+                       {"vhost_relay_messages_total{backend=vm0,channel=backend,sender=backend}", 5},
+                       {"vhost_relay_bytes_total{backend=vm0,channel=main,sender=frontend}", 1100},
+                       {"vhost_relay_bytes_total{backend=vm0,channel=main,sender=backend}", 900},
+                       {"vhost_relay_bytes_total{backend=vm0,channel=backend,sender=frontend}", 80},
+                       {"vhost_relay_bytes_total{backend=vm0,channel=backend,sender=backend}", 260},
+                       {"vhost_relay_fds_total{backend=vm0,channel=main,sender=frontend}", 3},
+                       {"vhost_relay_fds_total{backend=vm0,channel=main,sender=backend}", 0},
+                       {"vhost_relay_fds_total{backend=vm0,channel=backend,sender=frontend}", 0},
+                       {"vhost_relay_fds_total{backend=vm0,channel=backend,sender=backend}", 5},
+                       {"vhost_relay_decode_errors_total{backend=vm0,channel=main,sender=frontend}", 1},
+                       {"vhost_relay_decode_errors_total{backend=vm0,channel=main,sender=backend}", 0},
+                       {"vhost_relay_decode_errors_total{backend=vm0,channel=backend,sender=frontend}", 0},
+                       {"vhost_relay_decode_errors_total{backend=vm0,channel=backend,sender=backend}", 2},
+                       {"vhost_relay_forward_duration_seconds_count{backend=vm0}", 2},
+                       {"vhost_relay_guard_actions_total{backend=vm0,code=GUARD_REFUSED}", 1},
+                       {"vhost_relay_guard_actions_total{backend=vm0,code=GUARD_DROPPED}", 2},
+                   }));
+}
+
+TEST_F(MetricsTest, OnlyARelayHasRelayMetrics) {
+  PublishActive(Attach("gpu0"));
+  PublishActive(Attach("cam0", state::Mode::kProbe));
+  EXPECT_THAT(Starting(Collect(), "vhost_relay_"), IsEmpty());
+}
+
+TEST_F(MetricsTest, ARelayCountsResetsAndWhatTheVmmRefused) {
+  const auto vm0 = Attach("vm0", state::Mode::kRelay);
+  PublishActive(vm0);
+  const state::MapSettled refused = Failed(Mapped(1, 0, kPage), state::RequestFailure::kRefused);
+  Publish(vm0, {state::MapRequested{refused.request}, refused, state::DeviceReset{.suspected = true},
+                state::DeviceReset{}});
+  const Scrape scrape = Collect();
+  EXPECT_EQ(scrape.at("vhost_shmem_map_failures_total{backend=vm0,shmid=1,reason=refused}"), 1);
+  EXPECT_EQ(scrape.at("vhost_shmem_backend_resets_total{backend=vm0}"), 2);
+}
+
 TEST_F(MetricsTest, ADetachedBackendLeavesNoSeries) {
   const auto gpu0 = Attach("gpu0");
   const auto gpu1 = Attach("gpu1");

@@ -100,6 +100,20 @@ TEST_F(HttpEndpointTest, WhatIsNoHttpIsRefused) {
   EXPECT_EQ(HttpGet(http_->address(), "/livez").code, 200);
 }
 
+// The VMM may wait for /readyz before it connects.
+TEST_F(HttpEndpointTest, ARelayThatWaitsForItsVmmIsReadyAndNotUp) {
+  state::BackendSpec spec = feed::Spec("vm0");
+  spec.mode = state::Mode::kRelay;
+  spec.frontend_socket = "/run/vhost-user/vm0.sock";
+  const auto vm0 = publisher_.Attach(spec);
+  Publish(vm0, {state::Connected{}, state::StateChanged{state::BackendState::kWaitingForFrontend, {}}});
+  EXPECT_EQ(Get("/readyz").code, 200);
+  const HttpAnswer answer = Get("/readyz?backends");
+  EXPECT_EQ(answer.code, 503);
+  EXPECT_EQ(answer.body, "back-end vm0 is WAITING_FOR_FRONTEND: no VMM at /run/vhost-user/vm0.sock\n");
+  EXPECT_THAT(Get("/metrics").body, HasSubstr("vhost_shmem_backend_up{backend=\"vm0\"} 0\n"));
+}
+
 TEST_F(HttpEndpointTest, ProbesSayWhy) {
   for (const auto& [target, reason] : {std::pair("/livez", &not_alive_), std::pair("/readyz", &not_ready_)}) {
     HttpAnswer answer = HttpGet(http_->address(), target);

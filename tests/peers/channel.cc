@@ -50,7 +50,7 @@ bool Channel::Fill(size_t wanted_bytes) {
     if (got < 0 && errno == EINTR) continue;
     if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return false;
     if (got <= 0) {
-      Close(got == 0 ? "closed by the front-end" : std::strerror(errno));
+      Close(got == 0 ? "closed by the peer" : std::strerror(errno));
       return false;
     }
     TakeFds(header, fds_);

@@ -1,14 +1,11 @@
 // shmem-demo-backend: see --help.
-#include <sys/signalfd.h>
-
-#include <algorithm>
-#include <csignal>
 #include <cstdio>
 #include <string>
 #include <vector>
 
 #include "CLI/CLI.hpp"
 #include "tests/peers/demo_backend.h"
+#include "tests/peers/demo_program.h"
 #include "tests/peers/misbehaviour.h"
 #include "tests/peers/script_reader.h"
 
@@ -27,15 +24,9 @@ struct Options {
 };
 
 std::string Names(Misbehaviour::Seen seen) {
-  constexpr size_t kNameColumn = 24;
   std::string text;
   for (const Misbehaviour& misbehaviour : AllMisbehaviours()) {
-    if (misbehaviour.seen != seen) continue;
-    std::string name(misbehaviour.name);
-    name.resize(std::max(kNameColumn, name.size() + 1), ' ');
-    text += "  " + name;
-    text += misbehaviour.what;
-    text += "\n";
+    if (misbehaviour.seen == seen) text += CatalogueLine(misbehaviour.name, misbehaviour.what);
   }
   return text;
 }
@@ -77,16 +68,6 @@ void AddOptions(CLI::App& app, Options& options) {
   app.add_option("--log", options.log_path, "Append the lines to this file too")->type_name("FILE");
   app.set_version_flag("--version", std::string("shmem-demo-backend " SHMEMD_VERSION));
   app.footer(Footer());
-}
-
-// SIGTERM and SIGINT become readable, for the loop to see.
-Fd StopSignals() {
-  sigset_t signals;
-  ::sigemptyset(&signals);
-  ::sigaddset(&signals, SIGTERM);
-  ::sigaddset(&signals, SIGINT);
-  ::sigprocmask(SIG_BLOCK, &signals, nullptr);
-  return Fd(::signalfd(-1, &signals, SFD_CLOEXEC));
 }
 
 absl::StatusOr<Script> LoadScript(const Options& options) {

@@ -84,9 +84,6 @@ void Responder::Note(Message& message) {
     case kSetOwner:
       if (++owner_count_ == 2) transcript_->AddUnexpected("a second SET_OWNER on one connection");
       break;
-    case kSetVringEnable:
-      is_vring_enabled_ = Get<uint32_t>(message.payload, 4) != 0;
-      break;
     case kSetStatus:
       status_ = Get<uint64_t>(message.payload, 0);
       break;
@@ -131,6 +128,7 @@ Response Responder::AnswerConfig(const Message& message) {
 }
 
 Response Responder::Answer(Message message) {
+  device_.Note(message);
   if (script_->is_silent) return {};
   if (message.request == kGetShmemConfig) return AnswerConfig(message);
   if (Bytes payload; HasOwnReply(message, payload)) {

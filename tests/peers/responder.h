@@ -7,6 +7,7 @@
 #include <string>
 
 #include "tests/peers/channel.h"
+#include "tests/peers/device_watch.h"
 #include "tests/peers/script.h"
 #include "tests/peers/transcript.h"
 #include "tests/peers/wire.h"
@@ -34,7 +35,8 @@ class Responder {
 
   bool has_reply_ack() const { return (protocol_features_ & FeatureMask(kFeatureReplyAck)) != 0; }
   bool has_answered_config() const { return config_count_ > 0; }
-  bool is_vring_enabled() const { return is_vring_enabled_; }
+  DeviceWatch& device() { return device_; }
+  const DeviceWatch& device() const { return device_; }
 
  private:
   Response AnswerConfig(const Message& message);
@@ -50,7 +52,7 @@ class Responder {
   uint64_t status_ = 0;
   size_t config_count_ = 0;
   size_t owner_count_ = 0;
-  bool is_vring_enabled_ = false;
+  DeviceWatch device_;
 };
 
 }  // namespace shmemd::peers

@@ -114,14 +114,20 @@ struct Features {
 };
 
 struct Script {
-  // When the steps begin; always also after the back-end channel is there.
-  enum class Start { kConfig, kChannel, kVringEnable };
+  // When the steps begin; always also after the back-end channel is there. With a driver they wait while the
+  // device is stopped, and begin anew when its mappings have gone (device_watch.h).
+  enum class Start {
+    kAuto,    // kVringEnable for a front-end that sets up vrings before it asks, else kConfig
+    kConfig,  // GET_SHMEM_CONFIG was answered
+    kChannel,
+    kVringEnable,
+  };
 
   Regions regions;
   Features features;
   ConfigReply config_reply;
   BackingKind backing = BackingKind::kMemfd;
-  Start start = Start::kConfig;
+  Start start = Start::kAuto;
   std::vector<Step> steps;
   std::chrono::milliseconds ack_timeout{5000};
   bool is_silent = false;  // reads everything, answers nothing

@@ -28,7 +28,7 @@ class ScriptReader {
                   {"features", "a map", [&](const auto& n) { return ReadFeatures(n, script.features); }},
                   {"config_reply", "a map", [&](const auto& n) { return ReadReply(n, script.config_reply); }},
                   {"backing", kBackingNames, [&](const auto& n) { return ReadBacking(n, script.backing); }},
-                  {"start", "config, channel or vring_enable", OneOf(script.start, kStarts)},
+                  {"start", "auto, config, channel or vring_enable", OneOf(script.start, kStarts)},
                   {"ack_timeout", kDurationText, Duration(script.ack_timeout)},
                   {"silent", "true or false", Flag(script.is_silent)},
                   {"misbehave", "a name, or a list of names, that --help knows",
@@ -49,7 +49,8 @@ class ScriptReader {
   static constexpr std::string_view kBackingNames = "memfd, sealed-memfd, file, read-only-memfd or pipe";
   static constexpr std::string_view kDurationText = "a duration like 100ms or 2s";
   static constexpr std::string_view kBytesText = "a number of bytes like 0x1000 or 64MiB";
-  static constexpr Choice<Script::Start> kStarts[] = {{"config", Script::Start::kConfig},
+  static constexpr Choice<Script::Start> kStarts[] = {{"auto", Script::Start::kAuto},
+                                                      {"config", Script::Start::kConfig},
                                                       {"channel", Script::Start::kChannel},
                                                       {"vring_enable", Script::Start::kVringEnable}};
   static constexpr Choice<ConfigReply::Form> kForms[] = {
@@ -255,7 +256,7 @@ std::string_view ScriptExample() {
 features: {shmem_bit: 22, reply_ack: true, backend_req: true, send_fd: true, protocol_features: true}
 config_reply: {form: full}        # or truncated, span; num_regions, flags, delay: 1s, ...
 backing: memfd                    # or sealed-memfd, file, read-only-memfd, pipe
-start: config                     # or channel, vring_enable: when the steps begin
+start: auto                       # or config, channel, vring_enable: when the steps begin
 ack_timeout: 5s
 misbehave: padding                # a name, or a list of them
 steps:

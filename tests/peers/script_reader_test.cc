@@ -125,7 +125,7 @@ TEST(ScriptReaderTest, ErrorsNameFileLineKeyAndWhatWasExpected) {
       "demo.yaml:2: unknown key 'regoins', expected one of regions, features, config_reply, backing, start, "
       "ack_timeout, silent, misbehave, steps");
   EXPECT_EQ(ErrorOf("start: later"),
-            "demo.yaml:1: 'start' expects config, channel or vring_enable, got 'later'");
+            "demo.yaml:1: 'start' expects auto, config, channel or vring_enable, got 'later'");
   EXPECT_EQ(ErrorOf("steps:\n  - map: {shmid: 256}"), "demo.yaml:2: 'shmid' expects 0 to 255, got '256'");
   EXPECT_EQ(ErrorOf("steps:\n  - wait: 100"),
             "demo.yaml:2: 'wait' expects a duration like 100ms or 2s, got '100'");

@@ -25,15 +25,14 @@ Session::Session(Fd main_socket, const Script* script, int stop_fd, StepQueue* p
 
 bool Session::IsReadyForSteps() const {
   if (!backend_.is_open()) return false;
-  switch (script_->start) {
-    case Script::Start::kConfig:
-      return responder_.has_answered_config();
-    case Script::Start::kChannel:
-      return true;
-    case Script::Start::kVringEnable:
-      return responder_.is_vring_enabled();
-  }
-  return false;
+  if (HasDevice()) return !IsPaused();
+  return script_->start == Script::Start::kChannel || responder_.has_answered_config();
+}
+
+bool Session::HasDevice() const {
+  using Start = Script::Start;
+  return script_->start == Start::kVringEnable ||
+         (script_->start == Start::kAuto && responder_.device().has_driver());
 }
 
 void Session::Run() {
@@ -43,9 +42,9 @@ void Session::Run() {
   while (!IsOver()) {
     if (!IsReadyForSteps()) {
       Pump(std::nullopt);
-    } else if (!is_script_done) {
+    } else if (!is_script_done || runner.HasLostMappings()) {
       is_script_done = true;
-      if (runner.RunAll(script_->steps)) transcript_->Add("script done");
+      if (runner.RunScript(script_->steps)) transcript_->Add("script done");
     } else {
       RunPosted(runner);
       runner.DropStrayAnswers();

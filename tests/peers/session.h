@@ -37,6 +37,9 @@ class Session {
   void RunPosted(StepRunner& runner);
   bool IsOver() const { return is_stopped_ || !main_.is_open(); }
   bool IsReadyForSteps() const;
+  bool HasDevice() const;
+  // The device is not started: no request may be sent.
+  bool IsPaused() const { return HasDevice() && !responder_.device().is_started(); }
   void ServeMain();
   void ReceiveAnswers();
   void Respond(const Response& response);

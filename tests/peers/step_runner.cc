@@ -26,7 +26,22 @@ uint64_t FileBytes(const ShmemRequest& request) {
 
 }  // namespace
 
-bool StepRunner::CanGoOn() const { return !session_->IsOver() && session_->backend_.is_open(); }
+bool StepRunner::IsConnected() const { return !session_->IsOver() && session_->backend_.is_open(); }
+
+bool StepRunner::HasLostMappings() const {
+  return session_->HasDevice() && session_->responder_.device().resets() != resets_;
+}
+
+bool StepRunner::RunScript(const std::vector<Step>& steps) {
+  if (!mapped_files_.empty()) session_->transcript_->Add("the device was reset: its mappings are gone");
+  resets_ = session_->responder_.device().resets();
+  mapped_files_.clear();
+  return RunAll(steps);
+}
+
+void StepRunner::AwaitDevice() {
+  while (CanGoOn() && session_->IsPaused()) session_->Pump(std::nullopt);
+}
 
 bool StepRunner::RunAll(const std::vector<Step>& steps) {
   for (const Step& step : steps) {
@@ -113,8 +128,12 @@ Fd StepRunner::OpenFile(const ShmemRequest& request) {
 }
 
 void StepRunner::Remember(Step::Kind kind, const ShmemRequest& request, Fd file) {
+  DeviceWatch& device = session_->responder_.device();
+  Fd& mapped = mapped_files_[{request.shmid, request.shm_offset}];
+  if (mapped) device.MappingEnded(mapped.get());
   if (kind == Step::Kind::kMap) {
-    mapped_files_[{request.shmid, request.shm_offset}] = std::move(file);
+    if (file) device.MappingBegan(file.get());
+    mapped = std::move(file);
   } else {
     mapped_files_.erase({request.shmid, request.shm_offset});
   }
@@ -129,7 +148,7 @@ void StepRunner::DropStrayAnswers() {
 
 StepAnswer StepRunner::AwaitAck(uint32_t request_id) {
   const auto deadline = Session::Clock::now() + session_->script_->ack_timeout;
-  while (CanGoOn() && session_->answers_.empty() && Session::Clock::now() < deadline) {
+  while (IsConnected() && session_->answers_.empty() && Session::Clock::now() < deadline) {
     session_->Pump(deadline);
   }
   if (session_->answers_.empty()) return std::nullopt;
@@ -151,7 +170,7 @@ void StepRunner::Report(const std::string& line, const ShmemRequest& request, St
     session_->transcript_->Add(line + " -> " + DescribeAnswer(*answer));
   } else if (answer) {
     session_->transcript_->AddUnexpected(line + " -> " + DescribeAnswer(*answer) + expected);
-  } else if (!CanGoOn()) {
+  } else if (!IsConnected()) {
     session_->transcript_->Add(line + " -> no answer, the front-end is gone");
   } else if (request.expect.kind == Expectation::Kind::kAny) {
     session_->transcript_->Add(line + " -> no answer");
@@ -177,7 +196,9 @@ StepAnswer StepRunner::SettleAll() {
 
 StepAnswer StepRunner::Exchange(Step::Kind kind, const ShmemRequest& request) {
   const std::string line = Describe(kind, request);
-  if (!CanGoOn()) {
+  AwaitDevice();
+  if (session_->IsOver() || HasLostMappings()) return std::nullopt;
+  if (!IsConnected()) {
     session_->transcript_->AddUnexpected(line + " -> no back-end channel");
     return std::nullopt;
   }

@@ -20,8 +20,11 @@ class StepRunner {
  public:
   explicit StepRunner(Session* session) : session_(session) {}
 
-  // False when the back-end channel or the session ended before all steps were done.
-  bool RunAll(const std::vector<Step>& steps);
+  // From the beginning, with no mapping. False when the back-end channel or the session ended, or the
+  // mappings went, before all steps were done.
+  bool RunScript(const std::vector<Step>& steps);
+  // The device was reset since RunScript began.
+  bool HasLostMappings() const;
 
   // Waits for the answer, and first for those of earlier steps that did not wait.
   StepAnswer Run(const Step& step);
@@ -36,7 +39,10 @@ class StepRunner {
     Fd file;
   };
 
-  bool CanGoOn() const;
+  bool RunAll(const std::vector<Step>& steps);
+  bool IsConnected() const;
+  bool CanGoOn() const { return IsConnected() && !HasLostMappings(); }
+  void AwaitDevice();
   StepAnswer Exchange(Step::Kind kind, const ShmemRequest& request);
   StepAnswer SettleOldest();
   StepAnswer SettleAll();
@@ -53,6 +59,7 @@ class StepRunner {
   std::deque<Pending> pending_;
   std::map<std::string, Fd> named_files_;
   std::map<std::pair<uint8_t, uint64_t>, Fd> mapped_files_;  // by shmid and shm_offset
+  uint64_t resets_ = 0;                                      // of the device, when the script began
 };
 
 }  // namespace shmemd::peers

@@ -4,6 +4,7 @@
 //! It has no data path: no queue has a worker thread. The crate cannot serve two connections with one
 //! handler (a second SET_OWNER is refused), so every front-end gets a new one.
 
+mod log;
 mod options;
 mod step;
 
@@ -18,7 +19,7 @@ use vhost_user_backend::{VhostUserBackend, VhostUserDaemon, VringRwLock};
 use vm_memory::{GuestMemoryAtomic, GuestMemoryMmap};
 use vmm_sys_util::epoll::EventSet;
 
-use options::Options;
+use options::{Options, When};
 
 const VIRTIO_F_VERSION_1: u64 = 1 << 32;
 const NUM_QUEUES: usize = 1;
@@ -36,7 +37,8 @@ struct LinkState {
     /// Number of connections that have ended: a thread that sees it change belongs to an old one.
     ended: u64,
     backend: Option<Backend>,
-    config_asked: bool,
+    /// How far the front-end has come.
+    reached: Option<When>,
 }
 
 impl Link {
@@ -51,9 +53,15 @@ impl Link {
         self.changed.notify_all();
     }
 
-    /// Blocks until the front-end has asked for the regions; false when it left without asking.
-    fn wait_for_config(&self, connection: u64) -> bool {
-        let waiting = |state: &mut LinkState| state.ended == connection && !state.config_asked;
+    fn reach(&self, point: When) {
+        let mut state = self.lock();
+        state.reached = state.reached.max(Some(point));
+        self.changed.notify_all();
+    }
+
+    /// Blocks until the front-end has come this far; false when it left before.
+    fn wait_for(&self, point: When, connection: u64) -> bool {
+        let waiting = |state: &mut LinkState| state.ended == connection && state.reached < Some(point);
         let state = self.changed.wait_while(self.lock(), waiting).expect("as in lock()");
         state.ended == connection
     }
@@ -82,16 +90,20 @@ impl VhostUserBackend for Device {
     }
 
     fn protocol_features(&self) -> VhostUserProtocolFeatures {
-        VhostUserProtocolFeatures::MQ
+        let mut features = VhostUserProtocolFeatures::MQ
             | VhostUserProtocolFeatures::REPLY_ACK
             | VhostUserProtocolFeatures::BACKEND_REQ
             | VhostUserProtocolFeatures::BACKEND_SEND_FD
-            | VhostUserProtocolFeatures::SHMEM
+            | VhostUserProtocolFeatures::SHMEM;
+        features.set(VhostUserProtocolFeatures::CONFIGURE_MEM_SLOTS, self.options.mem_slots);
+        features
     }
 
     fn set_event_idx(&self, _enabled: bool) {}
 
+    /// A front-end sends its memory table when it starts the device, and not before.
     fn update_memory(&self, _memory: GuestMemoryAtomic<GuestMemoryMmap>) -> io::Result<()> {
+        self.link.reach(When::Started);
         Ok(())
     }
 
@@ -116,19 +128,19 @@ impl VhostUserBackend for Device {
         let connection = {
             let mut state = self.link.lock();
             state.backend = Some(backend.clone());
+            state.reached = state.reached.max(Some(When::HasChannel));
             state.ended
         };
         let (options, link) = (self.options.clone(), self.link.clone());
         thread::spawn(move || {
-            if options.eager || link.wait_for_config(connection) {
-                options.steps.iter().for_each(|step| say(step.run(Some(&backend))));
+            if link.wait_for(options.when, connection) {
+                options.steps.iter().for_each(|step| say(step.run(Some(&backend), &options.log)));
             }
         });
     }
 
     fn get_shmem_config(&self) -> io::Result<VhostUserShMemConfig> {
-        self.link.lock().config_asked = true;
-        self.link.changed.notify_all();
+        self.link.reach(When::ConfigAsked);
         let count = self.options.sizes.iter().filter(|&&size| size != 0).count();
         Ok(VhostUserShMemConfig::new(count as u32, &self.options.sizes))
     }
@@ -150,7 +162,7 @@ fn follow_stdin(options: &Options, link: &Link) {
             Ok(steps) => {
                 for step in steps {
                     let backend = link.lock().backend.clone();
-                    say(step.run(backend.as_ref()));
+                    say(step.run(backend.as_ref(), &options.log));
                 }
             }
             Err(error) => say(format!("{} -> not a step: {error}", line.trim())),

@@ -1,17 +1,30 @@
 //! The command line.
 
+use crate::log::Log;
 use crate::step::{self, Step, number};
 
 pub const USAGE: &str = "\
-usage: rust-shmem-backend --socket PATH [--region SHMID=SIZE]... [--steps STEPS] [--eager] [--hold]
+usage: rust-shmem-backend --socket PATH [--region SHMID=SIZE]... [--steps STEPS] [--eager | --started]
+                          [--mem-slots] [--log FILE] [--hold]
   --region SHMID=SIZE  report a region; SIZE in bytes, 0x..., or with K, M, G; repeatable
   --steps STEPS        run for every front-end once it has asked for the regions, separated by ';':
                          map SHMID SHM_OFFSET LEN rw|ro [FD_OFFSET]
                          unmap SHMID SHM_OFFSET LEN
                          wait MILLISECONDSms
   --eager              run them as soon as there is a back-end channel, before the regions are asked for
+  --started            run them once the front-end has started the device
+  --mem-slots          take the memory table region by region (CONFIGURE_MEM_SLOTS)
+  --log FILE           append each request and how it was answered, as one JSON object a line
   --hold               go on serving when stdin ends; without it that ends the program
 Further steps are read from stdin, a line at a time. One line of output answers each map and unmap.";
+
+/// When the steps run, once for every front-end.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum When {
+    HasChannel,
+    ConfigAsked,
+    Started,
+}
 
 const MAX_REGIONS: usize = 256;
 
@@ -20,7 +33,9 @@ pub struct Options {
     /// The index is the shmid, 0 an unused one.
     pub sizes: [u64; MAX_REGIONS],
     pub steps: Vec<Step>,
-    pub eager: bool,
+    pub when: When,
+    pub mem_slots: bool,
+    pub log: Log,
     pub hold: bool,
 }
 
@@ -30,7 +45,9 @@ impl Options {
             socket: String::new(),
             sizes: [0; MAX_REGIONS],
             steps: vec![],
-            eager: false,
+            when: When::ConfigAsked,
+            mem_slots: false,
+            log: Log::default(),
             hold: false,
         };
         while let Some(flag) = args.next() {
@@ -39,7 +56,10 @@ impl Options {
                 "--socket" => options.socket = value()?,
                 "--region" => options.add_region(&value()?)?,
                 "--steps" => options.steps = step::parse_all(&value()?)?,
-                "--eager" => options.eager = true,
+                "--eager" => options.when = When::HasChannel,
+                "--started" => options.when = When::Started,
+                "--mem-slots" => options.mem_slots = true,
+                "--log" => options.log = Log::open(&value()?)?,
                 "--hold" => options.hold = true,
                 _ => return Err(format!("unknown argument '{flag}'")),
             }

@@ -3,11 +3,14 @@
 use std::ffi::c_int;
 use std::fs::File;
 use std::os::fd::FromRawFd;
+use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
 use std::{fmt, io, thread};
 
 use vhost::vhost_user::message::{VhostUserMMap, VhostUserMMapFlags};
 use vhost::vhost_user::{Backend, VhostUserFrontendReqHandler};
+
+use crate::log::Log;
 
 #[derive(Clone, Copy)]
 pub enum Step {
@@ -46,28 +49,46 @@ impl fmt::Display for Step {
 impl Step {
     /// Blocks until the front-end has answered. The crate keeps no errno: any non-zero answer is
     /// "front-end internal error".
-    pub fn run(&self, backend: Option<&Backend>) -> String {
-        match self.attempt(backend) {
+    pub fn run(&self, backend: Option<&Backend>, log: &Log) -> String {
+        match self.attempt(backend, log) {
             Ok(_) => format!("{self} -> ok"),
             Err(error) => format!("{self} -> error: {error}"),
         }
     }
 
-    fn attempt(&self, backend: Option<&Backend>) -> io::Result<u64> {
+    fn attempt(&self, backend: Option<&Backend>, log: &Log) -> io::Result<u64> {
         let channel = || backend.ok_or_else(|| io::Error::other("no back-end channel"));
         match *self {
             Step::Map { range, fd_offset, writable } => {
                 let file = memory_file(fd_offset.saturating_add(range.len))?;
                 let flags = if writable { VhostUserMMapFlags::WRITABLE } else { VhostUserMMapFlags::empty() };
-                channel()?.shmem_map(&message(range, fd_offset, flags), &file)
+                let answer = channel()?.shmem_map(&message(range, fd_offset, flags), &file);
+                let facts = file.metadata()?;
+                let (device, inode) = (facts.dev(), facts.ino());
+                let more = format!(
+                    r#","fd_offset":{fd_offset},"writable":{writable},"device":{device},"inode":{inode}"#
+                );
+                log.line(&(entry("map", range, &answer) + &more));
+                answer
             }
-            Step::Unmap { range } => channel()?.shmem_unmap(&message(range, 0, VhostUserMMapFlags::empty())),
+            Step::Unmap { range } => {
+                let answer = channel()?.shmem_unmap(&message(range, 0, VhostUserMMapFlags::empty()));
+                log.line(&entry("unmap", range, &answer));
+                answer
+            }
             Step::Wait { duration } => {
                 thread::sleep(duration);
                 Ok(0)
             }
         }
     }
+}
+
+/// What both requests have in the log.
+fn entry(request: &str, range: Range, answer: &io::Result<u64>) -> String {
+    let Range { shmid, shm_offset, len } = range;
+    let ok = answer.is_ok();
+    format!(r#""request":"{request}","shmid":{shmid},"shm_offset":{shm_offset},"len":{len},"ok":{ok}"#)
 }
 
 fn message(range: Range, fd_offset: u64, flags: VhostUserMMapFlags) -> VhostUserMMap {

@@ -1,0 +1,53 @@
+#include "server/api/command_router.h"
+
+#include <absl/strings/str_cat.h>
+
+#include <filesystem>
+#include <variant>
+
+namespace shmemd::api {
+namespace {
+
+std::string Normal(const std::string& path) {
+  return std::filesystem::path(path).lexically_normal().string();
+}
+
+}  // namespace
+
+void CommandRouter::Submit(feed::CommandBody body, int64_t deadline_ns,
+                           feed::Control::Completion done) const {
+  if (const auto* probe = std::get_if<feed::ProbeCommand>(&body)) {
+    if (const std::string id = RelayAt(probe->socket); !id.empty()) {
+      return done({feed::CommandFailure::kBackendBusy,
+                   absl::StrCat("probe ", probe->socket, ": in use by back-end ", id, ", which is relayed"),
+                   std::nullopt});
+    }
+  }
+  const auto* refresh = std::get_if<feed::RefreshCommand>(&body);
+  const bool relayed = relay_ != nullptr && refresh != nullptr && IsRelayed(refresh->backend_id);
+  (relayed ? *relay_ : frontend_).Submit(std::move(body), deadline_ns, std::move(done));
+}
+
+bool CommandRouter::IsRelayed(const std::string& backend_id) const {
+  bool relayed = false;
+  reader_([&](const feed::ReplicaView& view) {
+    const state::Backend* backend = view.Find(backend_id);
+    relayed = backend != nullptr && backend->spec().mode == state::Mode::kRelay;
+  });
+  return relayed;
+}
+
+std::string CommandRouter::RelayAt(const std::string& socket) const {
+  const std::string wanted = Normal(socket);
+  std::string user;
+  reader_([&](const feed::ReplicaView& view) {
+    for (const auto& [id, backend] : view.backends) {
+      const state::BackendSpec& spec = backend->spec();
+      if (spec.mode != state::Mode::kRelay) continue;
+      if (Normal(spec.backend_socket) == wanted || Normal(spec.frontend_socket) == wanted) user = id;
+    }
+  });
+  return user;
+}
+
+}  // namespace shmemd::api

@@ -1,0 +1,120 @@
+// What does not go together: back-ends with each other, and settings with settings.
+#include <absl/strings/str_cat.h>
+
+#include <filesystem>
+#include <utility>
+
+#include "server/app/config.h"
+#include "server/app/setting_value.h"
+
+namespace shmemd::app {
+namespace {
+
+std::string Normal(const std::string& path) {
+  return std::filesystem::path(path).lexically_normal().string();
+}
+
+// The sockets of a back-end; that of the front-end first.
+std::vector<std::string> SocketsOf(const state::BackendSpec& spec) {
+  if (spec.mode != state::Mode::kRelay) return {spec.backend_socket};
+  return {spec.frontend_socket, spec.backend_socket};
+}
+
+// A socket that both use; empty: there is none.
+std::string SharedSocket(const state::BackendSpec& one, const state::BackendSpec& other) {
+  for (const std::string& socket : SocketsOf(one)) {
+    for (const std::string& another : SocketsOf(other)) {
+      if (Normal(socket) == Normal(another)) return socket;
+    }
+  }
+  return {};
+}
+
+absl::StatusOr<state::BackendSpec> RelayByFlag(const Config& config, std::string_view sockets) {
+  const size_t comma = sockets.find(',');
+  if (comma == std::string_view::npos || sockets.find(',', comma + 1) != std::string_view::npos) {
+    return Expected("ID=LISTEN,CONNECT", sockets);
+  }
+  state::BackendSpec spec = config.relay_defaults;
+  spec.frontend_socket = sockets.substr(0, comma);
+  spec.backend_socket = sockets.substr(comma + 1);
+  return spec;
+}
+
+// No back-end is where we serve.
+absl::Status CheckApart(const Config& config) {
+  for (const auto& [key, path] : {std::pair("api.socket", config.ApiSocketPath()),
+                                  std::pair("api.admin_socket", config.AdminSocketPath())}) {
+    for (const state::BackendSpec& backend : config.backends) {
+      for (const std::string& socket : SocketsOf(backend)) {
+        if (Normal(socket) != Normal(path)) continue;
+        return absl::InvalidArgumentError(
+            absl::StrCat(key, " and back-end '", backend.id, "' have the same path: ", path));
+      }
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status AddBackend(Config& config, state::BackendSpec spec) {
+  if (!state::IsValidBackendId(spec.id)) {
+    return Expected("an id of lower-case letters, digits, '-' and '.', at most 63 characters", spec.id);
+  }
+  for (const std::string& socket : SocketsOf(spec)) {
+    if (absl::Status status = CheckSocketPath(socket); !status.ok()) return status;
+  }
+  if (spec.mode == state::Mode::kRelay && Normal(spec.frontend_socket) == Normal(spec.backend_socket)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("front-end and back-end are the same socket: ", spec.backend_socket));
+  }
+  for (const state::BackendSpec& other : config.backends) {
+    if (other.id == spec.id)
+      return absl::InvalidArgumentError(absl::StrCat("back-end '", spec.id, "' is named twice"));
+    if (const std::string shared = SharedSocket(spec, other); !shared.empty()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("back-ends '", other.id, "' and '", spec.id, "' have the same socket: ", shared));
+    }
+  }
+  config.backends.push_back(std::move(spec));
+  return absl::OkStatus();
+}
+
+absl::Status AddBackendByFlag(Config& config, state::Mode mode, std::string_view text) {
+  const bool relay = mode == state::Mode::kRelay;
+  const size_t equals = text.find('=');
+  if (equals == std::string_view::npos) return Expected(relay ? "ID=LISTEN,CONNECT" : "ID=CONNECT", text);
+  const std::string_view sockets = text.substr(equals + 1);
+  state::BackendSpec spec;
+  if (relay) {
+    absl::StatusOr<state::BackendSpec> parsed = RelayByFlag(config, sockets);
+    if (!parsed.ok()) return parsed.status();
+    spec = *std::move(parsed);
+  } else {
+    spec.mode = mode;
+    spec.backend_socket = sockets;
+  }
+  spec.id = text.substr(0, equals);
+  return AddBackend(config, std::move(spec));
+}
+
+absl::Status Validate(const Config& config) {
+  if (config.reconnect_min_ms > config.reconnect_max_ms) {
+    return absl::InvalidArgumentError(absl::StrCat("reconnect.min (", config.reconnect_min_ms,
+                                                   " ms) is longer than reconnect.max (",
+                                                   config.reconnect_max_ms, " ms)"));
+  }
+  for (const std::string& path : {config.ApiSocketPath(), config.AdminSocketPath()}) {
+    if (path.size() <= base::kMaxSocketPathBytes) continue;
+    return absl::InvalidArgumentError(absl::StrCat("run_dir: the socket path ", path, " has ", path.size(),
+                                                   " bytes, expected at most ", base::kMaxSocketPathBytes));
+  }
+  if (config.ApiSocketPath() == config.AdminSocketPath()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("api.socket and api.admin_socket are the same path: ", config.ApiSocketPath()));
+  }
+  return CheckApart(config);
+}
+
+}  // namespace shmemd::app

@@ -1,0 +1,56 @@
+#include "server/app/config_text.h"
+
+#include <absl/strings/str_cat.h>
+#include <absl/strings/str_format.h>
+
+namespace shmemd::app {
+namespace {
+
+// "0660, owner 107": of the sockets that a relay listens at.
+std::string DescribeOwners(const state::BackendSpec& spec) {
+  std::string text = absl::StrFormat("%04o", spec.socket_mode);
+  if (spec.socket_owner >= 0) absl::StrAppend(&text, ", owner ", spec.socket_owner);
+  if (spec.socket_group >= 0) absl::StrAppend(&text, ", group ", spec.socket_group);
+  return text;
+}
+
+std::string DescribeChoices(const state::BackendSpec& spec) {
+  return absl::StrCat("query ", state::QueryName(spec.query), ", guard ", state::GuardName(spec.guard),
+                      ", on_backend_missing ", state::OnBackendMissingName(spec.on_backend_missing));
+}
+
+std::string DescribeSocket(const state::BackendSpec& spec, state::SocketRole role, const std::string& path,
+                           const char* peer) {
+  if (role == state::SocketRole::kConnect) return absl::StrCat("connects to the ", peer, " at ", path);
+  return absl::StrCat("listens for the ", peer, " at ", path, " (", DescribeOwners(spec), ")");
+}
+
+}  // namespace
+
+std::string DescribeBackend(const state::BackendSpec& spec) {
+  const std::string text = absl::StrCat(spec.id, ": ", state::ModeName(spec.mode), ", ");
+  if (spec.mode != state::Mode::kRelay) return absl::StrCat(text, "connects to ", spec.backend_socket);
+  return absl::StrCat(text, DescribeSocket(spec, spec.frontend_role, spec.frontend_socket, "VMM"), ", ",
+                      DescribeSocket(spec, spec.backend_role, spec.backend_socket, "back-end"), ", ",
+                      DescribeChoices(spec));
+}
+
+std::string DescribeConfig(const Config& config) {
+  std::string text = absl::StrCat(
+      "api.socket       ", config.ApiSocketPath(), " (", config.api_socket_mode, ")\n", "api.admin_socket ",
+      config.AdminSocketPath(), " (", config.api_admin_socket_mode, ")\n", "api.listen       ",
+      config.api_listen, "\n", "metrics.listen   ", config.metrics_listen, "\n", "limits           ",
+      config.max_mappings, " mappings a back-end, windows up to ", config.max_window_bytes, " bytes\n",
+      "timeouts         connect ", config.connect_timeout_ms, " ms, query ", config.query_timeout_ms,
+      " ms, shutdown ", config.shutdown_timeout_ms, " ms\n", "reconnect        ", config.reconnect_min_ms,
+      " to ", config.reconnect_max_ms, " ms\n", "log.level        ", config.log_level, "\n");
+  absl::StrAppend(&text, "relay            ", DescribeChoices(config.relay_defaults), ", sockets ",
+                  DescribeOwners(config.relay_defaults), "\n");
+  if (config.backends.empty()) absl::StrAppend(&text, "back-ends        none\n");
+  for (const state::BackendSpec& backend : config.backends) {
+    absl::StrAppend(&text, "back-end         ", DescribeBackend(backend), "\n");
+  }
+  return text;
+}
+
+}  // namespace shmemd::app
