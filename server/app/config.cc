@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "server/app/setting_value.h"
+#include "server/base/socket_path.h"
 
 namespace shmemd::app {
 namespace {

@@ -6,6 +6,7 @@
 
 #include "server/app/config.h"
 #include "server/app/setting_value.h"
+#include "server/base/socket_path.h"
 
 namespace shmemd::app {
 namespace {

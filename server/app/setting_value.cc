@@ -13,6 +13,8 @@
 #include <string>
 #include <vector>
 
+#include "server/base/socket_path.h"
+
 namespace shmemd::app {
 namespace {
 

@@ -48,6 +48,10 @@ class EventLoop {
   // Any thread: ends the wait of the current turn.
   void Wake();
 
+  // What is registered now.
+  size_t watch_count() const { return watches_.size(); }
+  size_t timer_count() const { return timers_.size(); }
+
   // Waits at most `max_wait_ns`, then runs what is ready. Returns how many callbacks ran.
   size_t Turn(int64_t max_wait_ns);
   // Any thread: monotonic nanoseconds at which the last turn began.

@@ -94,11 +94,11 @@ void Channel::PassOnEnd(Sender sender) {
   if (waits_for_sink && net::PeerGone(socket(sender))) TellEnd(sender, true);
   if (done || !direction.ended()) return;
   done = true;
+  shutdown(socket(Other(sender)), SHUT_WR);
   if (direction.state() == PumpState::kBroken) {
     shutdown(socket(sender), SHUT_RD);  // its sender gets EPIPE, as it would without us
     return;
   }
-  shutdown(socket(Other(sender)), SHUT_WR);
   TellEnd(sender, false);
 }
 

@@ -188,8 +188,10 @@ void RelayEntry::GetFrontend() {
 
 void RelayEntry::FrontendListens() {
   if (session_) {
-    if (net::Readable(frontend_listener_->fd()))
-      Publish(state::FindingRaised{state::FindingCode::kSecondFrontend, state::kWholeBackend, {}});
+    // One that is over makes room for it in a moment.
+    if (over_timer_ || !net::Readable(frontend_listener_->fd())) return;
+    session_->Hurry();
+    Publish(state::FindingRaised{state::FindingCode::kSecondFrontend, state::kWholeBackend, {}});
     return;
   }
   if (!idle_backend_.is_open() && !over_timer_) GetBackend();

@@ -16,7 +16,8 @@ using session::Verdict;
 using vhost::FrontendRequest;
 
 // How long a back-end may take to read the last words of a VMM that is gone. The other way round nobody is
-// hurried: a VMM that stands still may go on, and must then find what its back-end said last.
+// hurried unless another VMM waits: one that stands still may go on, and must then find what its back-end
+// said last.
 constexpr int64_t kLingerNs = 5'000'000'000;
 constexpr size_t kMostFacts = 8;  // the regions of a memory table (specification, SET_MEM_TABLE)
 
@@ -147,6 +148,7 @@ void RelaySession::EndMain(Sender sender, const Channel::Observer::End& end) {
   if (sender == Sender::kFrontend && end.stuck) ArmLinger();
   if (std::exchange(peer_ended_, true)) return;
   if (sender == Sender::kFrontend) {
+    frontend_ended_first_ = true;
     tracker_.FrontendEnded();
   } else {
     tracker_.BackendEnded();
@@ -155,17 +157,23 @@ void RelaySession::EndMain(Sender sender, const Channel::Observer::End& end) {
 }
 
 void RelaySession::ArmLinger() {
+  if (linger_timer_) return;
   linger_timer_ = context_.loop.After(kLingerNs, [this] {
     linger_timer_.reset();
-    main_->channel().Close();
-    Finish();
+    Close();
+    context_.observer.OnSessionOver();
   });
+}
+
+void RelaySession::Hurry() {
+  if (main_over_ && !over_) ArmLinger();
 }
 
 void RelaySession::OnLineFinished(Line& line) {
   if (over_) return;
   if (&line == main_.get()) return Finish();
   if (!backend_lines_.empty() && &line == backend_lines_.back().get()) tracker_.BackendChannelEnded();
+  if (main_over_) return Finish();
   // Not now: the line is on the stack.
   if (!reap_timer_) {
     reap_timer_ = context_.loop.After(0, [this] {
@@ -187,19 +195,31 @@ void RelaySession::Reap() {
   }
 }
 
-// The main channel is over: what the back-end said on its own channel is handed on, then all is closed.
+// The main channel is over: what whoever left said on the back-end channels is handed on, then all is closed.
 void RelaySession::Finish() {
+  main_over_ = true;
+  for (const auto& line : backend_lines_) line->channel().Advance();
   if (over_) return;
-  for (const auto& line : backend_lines_) {
-    line->channel().Advance();
-    line->channel().Close();
+  if (LastWordsWait()) {
+    if (frontend_ended_first_) ArmLinger();
+    return;
   }
   Close();
   context_.observer.OnSessionOver();
 }
 
+bool RelaySession::LastWordsWait() const {
+  const Sender gone = frontend_ended_first_ ? Sender::kFrontend : Sender::kBackend;
+  return std::any_of(backend_lines_.begin(), backend_lines_.end(), [&](const auto& line) {
+    const PumpState state = line->channel().pump(gone).state();
+    return !line->channel().finished() &&
+           (state == PumpState::kBlocked || state == PumpState::kRetry || state == PumpState::kMore);
+  });
+}
+
 void RelaySession::OnAdvanced() {
   if (over_) return;
+  if (main_over_) return Finish();
   Ask();
   ArmDeadline();
   context_.observer.OnActivity();

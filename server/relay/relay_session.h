@@ -51,6 +51,10 @@ class RelaySession {
   // Closes everything; the observer is not called.
   void Close();
 
+  // Somebody waits for this session to be over: once its main channel is, nobody has more than a few seconds
+  // to read what is left on the back-end channels.
+  void Hurry();
+
   // query: inject. Asks GET_SHMEM_CONFIG once more as soon as that may be done.
   void AskAgain();
 
@@ -74,6 +78,7 @@ class RelaySession {
   void OnAdvanced();
   void Reap();
   void Finish();
+  bool LastWordsWait() const;
   void Ask();
   void ArmDeadline();
   void ArmLinger();
@@ -93,6 +98,8 @@ class RelaySession {
   std::optional<net::EventLoop::TimerId> reap_timer_;
   int64_t armed_deadline_ns_ = INT64_MAX;
   bool peer_ended_ = false;
+  bool frontend_ended_first_ = false;
+  bool main_over_ = false;
   bool over_ = false;
 };
 

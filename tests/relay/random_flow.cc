@@ -141,6 +141,7 @@ bool RandomFlow::Write() {
   if (result.status == net::IoStatus::kWouldBlock) return true;
   if (result.status != net::IoStatus::kDone) return false;
   written_ += result.bytes;
+  bytes_written_ += result.bytes;
   while (!starts_.empty() && starts_.front().offset < written_) starts_.pop_front();
   return true;
 }
@@ -162,6 +163,7 @@ bool RandomFlow::Read() {
     return false;
   }
   got.resize(result.bytes);
+  bytes_read_ += result.bytes;
   if (result.fds_lost) Wrong("descriptors lost");
   CheckBytes(got, fds);
   return wrong_.empty();

@@ -88,6 +88,8 @@ class RandomFlow {
   bool all_written() const { return made_ == count_ && written_ == out_.size(); }
   bool done() const { return read_ == count_; }
   uint64_t messages_read() const { return read_; }
+  uint64_t bytes_written() const { return bytes_written_; }
+  uint64_t bytes_read() const { return bytes_read_; }
   // What arrived that was not sent, or not so; empty: nothing.
   const std::string& wrong() const { return wrong_; }
   // The peer saw an end (0) or an error, in the middle of a message or not.
@@ -113,6 +115,8 @@ class RandomFlow {
   const RandomFiles& files_;
   const uint64_t count_;
 
+  uint64_t bytes_written_ = 0;
+  uint64_t bytes_read_ = 0;
   uint64_t made_ = 0;
   Bytes out_;  // messages that are to be written, one behind the other
   size_t written_ = 0;

@@ -46,11 +46,11 @@ class ChannelLoop {
     }
   }
   // Turns until `done`. False when it does not come true within 10 s.
-  bool TurnUntil(const std::function<bool()>& done) {
+  bool TurnUntil(const std::function<bool()>& done, int64_t wait_ns = 1'000'000) {
     const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
     while (!done()) {
       if (std::chrono::steady_clock::now() > deadline) return false;
-      loop_->Turn(1'000'000);
+      loop_->Turn(wait_ns);
     }
     return true;
   }

@@ -11,6 +11,7 @@
 #include <random>
 
 #include "tests/relay/random_flow.h"
+#include "tests/relay/relayed_session.h"
 
 namespace shmemd::relay {
 namespace {
@@ -28,21 +29,19 @@ uint64_t FromEnvironment(const char* name, uint64_t otherwise) {
   return value == nullptr ? otherwise : std::strtoull(value, nullptr, 0);
 }
 
-// Two channels between two peers, and a flow in each of the four directions.
+// A flow in each direction of both channels of a session.
 class Storm {
  public:
   Storm(ChannelLoop& loop, uint64_t seed, const RandomFiles& files, uint64_t messages)
-      : loop_(loop),
-        random_(seed),
-        main_(loop, vhost::Channel::kMain, SendBufferBytes()),
-        backend_(loop, vhost::Channel::kBackend, SendBufferBytes()) {
-    for (RelayedChannel* channel : {&main_, &backend_}) {
-      const auto kind = channel == &main_ ? vhost::Channel::kMain : vhost::Channel::kBackend;
+      : loop_(loop), random_(seed), session_(loop, Options(), SendBufferBytes()) {
+    session_.OpenBackendChannel();
+    for (const vhost::Channel channel : {vhost::Channel::kMain, vhost::Channel::kBackend}) {
       for (const Sender sender : {Sender::kFrontend, Sender::kBackend}) {
-        LimitBuffers(channel->peer(sender));
-        flows_.emplace_back(random_.Next(), kind,
-                            RandomFlow::Ends{channel->peer(sender), channel->peer(OtherSide(sender))}, files,
-                            messages / 4);
+        LimitBuffers(session_.peer(channel, sender));
+        flows_.emplace_back(
+            random_.Next(), channel,
+            RandomFlow::Ends{session_.peer(channel, sender), session_.peer(channel, OtherSide(sender))},
+            files, messages / 4);
       }
     }
   }
@@ -98,6 +97,12 @@ class Storm {
     return true;
   }
 
+  session::TrackerOptions Options() {
+    session::TrackerOptions options;
+    options.guard = random_.OneIn(2) ? state::Guard::kWarn : state::Guard::kOff;
+    return options;
+  }
+
   // The kernel's smallest, something small, or (0) as it is.
   int SendBufferBytes() { return random_.OneOf(std::vector<int>{0, 1, 16384}); }
   void LimitBuffers(int socket) {
@@ -109,8 +114,7 @@ class Storm {
 
   ChannelLoop& loop_;
   Random random_;
-  RelayedChannel main_;
-  RelayedChannel backend_;
+  RelayedSession session_;
   std::vector<RandomFlow> flows_;
 };
 
