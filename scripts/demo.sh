@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# A demo back-end and shmemd in a temporary folder: shows the regions, the live mappings and the metrics.
+# A VMM, shmemd and a back-end in a temporary folder: VMM <-> shmemd <-> back-end, as a relay; and a second
+# back-end that has no VMM, which shmemd asks itself. Shows the regions, the live mappings and the metrics.
 # With a terminal it then stays until Ctrl-C, else it ends.
 # usage: demo.sh BIN_DIR
 set -euo pipefail
@@ -89,9 +90,9 @@ mapped_bytes() {
   fetch "$METRICS_PORT" /metrics | grep '^vhost_shmem_mapped_bytes'
 }
 
-# Regions 0, 2 and 5, each with something mapped.
+# Regions 0, 2 and 5 of both back-ends, each with something mapped.
 is_live() {
-  (($(mapped_bytes | grep -Ec '} [1-9]') == 3))
+  (($(mapped_bytes | grep -Ec '} [1-9]') == 6))
 }
 
 show() {
@@ -106,8 +107,10 @@ start_programs() {
   API_PORT=$(free_port "$((METRICS_PORT < 18045 ? 18045 : METRICS_PORT + 1))")
   mkdir -p "$DIR/run"
   start backend "$BIN/shmem-demo-backend" --socket "$DIR/demo.sock"
-  start shmemd "$BIN/shmemd" --frontend "demo=$DIR/demo.sock" --run-dir "$DIR/run" \
-    --metrics-listen "127.0.0.1:$METRICS_PORT" --api-listen "127.0.0.1:$API_PORT"
+  start alone "$BIN/shmem-demo-backend" --socket "$DIR/alone.sock"
+  start shmemd "$BIN/shmemd" --relay "demo=$DIR/vm.sock,$DIR/demo.sock" --frontend "alone=$DIR/alone.sock" \
+    --run-dir "$DIR/run" --metrics-listen "127.0.0.1:$METRICS_PORT" --api-listen "127.0.0.1:$API_PORT"
+  start vmm "$BIN/shmem-demo-vmm" --connect "$DIR/vm.sock"
   wait_until "mapping of every region" is_live
 }
 
@@ -120,7 +123,7 @@ It stays up; Ctrl-C ends it. In another terminal, from here, try:
   shmemctl map demo/0
   shmemctl mappings demo -o json
   shmemctl findings demo
-  shmemctl probe $DIR/demo.sock
+  shmemctl features demo
   curl -s http://127.0.0.1:$METRICS_PORT/metrics | grep ^vhost_shmem
   grpcurl -plaintext -unix $DIR/run/api.sock list
   grpcurl -plaintext 127.0.0.1:$API_PORT vhost.shmem.v1.ShmemInspector/ListRegions
@@ -132,6 +135,7 @@ END
 }
 
 start_programs
+show "A VMM's back-end, relayed, and one that shmemd asks itself" ctl backends
 show "Regions of the back-end, and what it really sent" ctl regions demo
 show "Live mappings" ctl mappings demo
 for shmid in 0 2 5; do

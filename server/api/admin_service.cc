@@ -3,7 +3,6 @@
 #include <absl/status/statusor.h>
 #include <absl/strings/escaping.h>
 #include <absl/strings/str_cat.h>
-#include <sys/un.h>
 
 #include <optional>
 
@@ -11,6 +10,7 @@
 #include "server/api/errors.h"
 #include "server/api/page.h"
 #include "server/api/resource_name.h"
+#include "server/base/socket_path.h"
 #include "server/convert/backend.h"
 #include "server/convert/probe_report.h"
 
@@ -66,9 +66,8 @@ grpc::Status ShowBackend(const ReplicaReader& reader, const std::string& id, v1:
 
 // Empty: the path may be tried.
 std::string WhyNoSocketPath(const std::string& path) {
-  constexpr size_t kMaxPathBytes = sizeof(sockaddr_un::sun_path) - 1;
-  if (path.size() > kMaxPathBytes) {
-    return absl::StrCat("socket: expected at most ", kMaxPathBytes, " bytes, got ", path.size());
+  if (path.size() > base::kMaxSocketPathBytes) {
+    return absl::StrCat("socket: expected at most ", base::kMaxSocketPathBytes, " bytes, got ", path.size());
   }
   if (path.empty() || path[0] != '/' || path.find('\0') != std::string::npos) {
     return absl::StrCat("socket: expected an absolute path, got \"", absl::CHexEscape(path), "\"");

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "server/app/setting_value.h"
+#include "server/base/socket_path.h"
 
 namespace shmemd::app {
 namespace {
@@ -18,8 +19,8 @@ using Setter = std::function<absl::Status(Config&, const std::string&)>;
 Setter Path(std::string Config::*field) {
   return [field](Config& config, const std::string& text) {
     if (!text.starts_with('/')) return Expected("an absolute path", text);
-    if (text.size() > kLongestSocketPath) {
-      return Expected(absl::StrCat("a path of at most ", kLongestSocketPath, " bytes"), text);
+    if (text.size() > base::kMaxSocketPathBytes) {
+      return Expected(absl::StrCat("a path of at most ", base::kMaxSocketPathBytes, " bytes"), text);
     }
     config.*field = text;
     return absl::OkStatus();

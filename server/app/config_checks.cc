@@ -6,6 +6,7 @@
 
 #include "server/app/config.h"
 #include "server/app/setting_value.h"
+#include "server/base/socket_path.h"
 
 namespace shmemd::app {
 namespace {
@@ -106,9 +107,9 @@ absl::Status Validate(const Config& config) {
                                                    config.reconnect_max_ms, " ms)"));
   }
   for (const std::string& path : {config.ApiSocketPath(), config.AdminSocketPath()}) {
-    if (path.size() <= kLongestSocketPath) continue;
+    if (path.size() <= base::kMaxSocketPathBytes) continue;
     return absl::InvalidArgumentError(absl::StrCat("run_dir: the socket path ", path, " has ", path.size(),
-                                                   " bytes, expected at most ", kLongestSocketPath));
+                                                   " bytes, expected at most ", base::kMaxSocketPathBytes));
   }
   if (config.ApiSocketPath() == config.AdminSocketPath()) {
     return absl::InvalidArgumentError(

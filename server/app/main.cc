@@ -5,7 +5,8 @@
 #include <spdlog/spdlog.h>
 #include <sys/resource.h>
 
-#include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <iostream>
 #include <string>
 
@@ -17,12 +18,15 @@
 namespace {
 
 // Each back-end needs a few descriptors and each mapping under way one more: the soft limit is made for
-// select().
-void RaiseDescriptorLimit() {
+// select(). Says for the log what it came to.
+std::string RaiseDescriptorLimit() {
   rlimit limit{};
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return std::string("file descriptors: ") + std::strerror(errno);
+  const std::string before = std::to_string(limit.rlim_cur);
   limit.rlim_cur = limit.rlim_max;
-  setrlimit(RLIMIT_NOFILE, &limit);
+  if (setrlimit(RLIMIT_NOFILE, &limit) == 0)
+    return "file descriptors: at most " + std::to_string(limit.rlim_max) + " (was " + before + ")";
+  return "file descriptors: at most " + before + ", and no more: " + std::strerror(errno);
 }
 
 void StartLog(const std::string& level) {
@@ -63,11 +67,12 @@ int main(int argc, char** argv) {
   // The habit of asking for a reload must not end what stands beside a VM.
   signal(SIGHUP, SIG_IGN);
   const sigset_t end_signals = BlockEndSignals();
-  RaiseDescriptorLimit();
+  const std::string descriptors = RaiseDescriptorLimit();
 
   auto app = shmemd::app::ShmemdApp::Start(config);
   if (!app.ok()) return Refuse(app.status());
   spdlog::info("shmemd {} serves", shmemd::app::kVersion);
+  spdlog::info(descriptors);
   const std::string summary = (*app)->Summary();
   for (const absl::string_view text : absl::StrSplit(summary, '\n')) {
     spdlog::info("{}", std::string(text));

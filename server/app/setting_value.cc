@@ -13,6 +13,8 @@
 #include <string>
 #include <vector>
 
+#include "server/base/socket_path.h"
+
 namespace shmemd::app {
 namespace {
 
@@ -93,8 +95,8 @@ absl::StatusOr<uint32_t> ParseGroup(std::string_view text) { return ParseOwner(t
 
 absl::Status CheckSocketPath(std::string_view path) {
   if (!path.starts_with('/')) return Expected("the absolute path of a socket", path);
-  if (path.size() > kLongestSocketPath) {
-    return Expected(absl::StrCat("a socket path of at most ", kLongestSocketPath, " bytes"),
+  if (path.size() > base::kMaxSocketPathBytes) {
+    return Expected(absl::StrCat("a socket path of at most ", base::kMaxSocketPathBytes, " bytes"),
                     absl::StrCat(View(path), "' of ", path.size(), " bytes: '"));
   }
   return absl::OkStatus();

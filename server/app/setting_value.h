@@ -15,9 +15,6 @@ namespace shmemd::app {
 // Debian's absl::string_view is a class of its own.
 inline absl::string_view View(std::string_view text) { return {text.data(), text.size()}; }
 
-// What a Unix socket address holds (sun_path), less its terminating zero.
-inline constexpr size_t kLongestSocketPath = 107;
-
 // "expected X, got 'Y'".
 absl::Status Expected(std::string_view expected, std::string_view got);
 

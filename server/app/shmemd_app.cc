@@ -1,24 +1,23 @@
 #include "server/app/shmemd_app.h"
 
-#include <absl/strings/numbers.h>
 #include <absl/strings/str_cat.h>
-#include <grp.h>
-#include <pwd.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cstdlib>
 #include <optional>
+#include <string_view>
 #include <utility>
 
+#include "server/app/config_text.h"
+#include "server/app/setting_value.h"
 #include "server/app/version.h"
 #include "server/base/clock.h"
 
 namespace shmemd::app {
 namespace {
 
-// Updates between the frontend loop and the hub: 2 MiB, about a second of a busy back-end.
+// Updates between a mover and the hub: 2 MiB, about a second of a busy back-end.
 constexpr size_t kQueueCapacity = 8192;
 constexpr uint8_t kFrontendSource = 1;
 constexpr uint8_t kRelaySource = 2;
@@ -26,26 +25,13 @@ constexpr int64_t kTurnDeadlineNs = 10'000'000'000;
 
 uint64_t PageSize() { return static_cast<uint64_t>(sysconf(_SC_PAGESIZE)); }
 
-// A name or a number, as chown takes it. `lookup` gives the number of a name.
-template <typename Lookup>
-absl::StatusOr<std::optional<uint32_t>> ParseOwner(const std::string& key, const std::string& text,
-                                                   Lookup lookup) {
+// What stands at `key`; none: as created.
+absl::StatusOr<std::optional<uint32_t>> Owner(const std::string& key, const std::string& text,
+                                              absl::StatusOr<uint32_t> (*parse)(std::string_view)) {
   if (text.empty()) return std::optional<uint32_t>();
-  uint32_t number = 0;
-  if (absl::SimpleAtoi(text, &number)) return std::optional<uint32_t>(number);
-  const std::optional<uint32_t> found = lookup(text);
-  if (!found) return absl::InvalidArgumentError(absl::StrCat(key, ": there is no '", text, "' on this host"));
-  return found;
-}
-
-std::optional<uint32_t> UserId(const std::string& name) {
-  const passwd* entry = getpwnam(name.c_str());
-  return entry != nullptr ? std::optional<uint32_t>(entry->pw_uid) : std::nullopt;
-}
-
-std::optional<uint32_t> GroupId(const std::string& name) {
-  const group* entry = getgrnam(name.c_str());
-  return entry != nullptr ? std::optional<uint32_t>(entry->gr_gid) : std::nullopt;
+  const absl::StatusOr<uint32_t> number = parse(text);
+  if (!number.ok()) return absl::InvalidArgumentError(absl::StrCat(key, ": ", number.status().message()));
+  return std::optional<uint32_t>(*number);
 }
 
 absl::StatusOr<api::SocketConfig> MakeSocketConfig(const std::string& key, const std::string& path,
@@ -54,9 +40,9 @@ absl::StatusOr<api::SocketConfig> MakeSocketConfig(const std::string& key, const
   api::SocketConfig socket;
   socket.path = path;
   socket.mode = static_cast<mode_t>(std::strtoul(mode.c_str(), nullptr, 8));
-  const auto uid = ParseOwner(key + "_owner", owner, UserId);
+  const auto uid = Owner(key + "_owner", owner, ParseUser);
   if (!uid.ok()) return uid.status();
-  const auto gid = ParseOwner(key + "_group", group, GroupId);
+  const auto gid = Owner(key + "_group", group, ParseGroup);
   if (!gid.ok()) return gid.status();
   socket.owner = *uid;
   socket.group = *gid;
@@ -100,14 +86,6 @@ relay::RelayConfig MakeRelayConfig(const Config& config) {
 
 bool IsRelay(const state::BackendSpec& backend) { return backend.mode == state::Mode::kRelay; }
 
-// Each relayed session needs four descriptors and more while messages pass; the soft limit is often 1024.
-void RaiseDescriptorLimit() {
-  rlimit limit{};
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= limit.rlim_max) return;
-  limit.rlim_cur = limit.rlim_max;
-  setrlimit(RLIMIT_NOFILE, &limit);
-}
-
 }  // namespace
 
 ShmemdApp::ShmemdApp(Config config) : config_(std::move(config)), queue_(kQueueCapacity), hub_(PageSize()) {
@@ -133,7 +111,6 @@ absl::StatusOr<std::unique_ptr<ShmemdApp>> ShmemdApp::Start(const Config& config
 }
 
 absl::Status ShmemdApp::StartServing() {
-  RaiseDescriptorLimit();
   hub_.AddSource(queue_, control_);
   if (relay_queue_) hub_.AddSource(*relay_queue_, *relay_control_);
   auto loop = frontend::FrontendLoop::Create(queue_, control_, MakeFrontendConfig(config_), kFrontendSource);
@@ -200,9 +177,7 @@ std::string ShmemdApp::Summary() const {
     absl::StrAppend(&text, "\ninspector on ", tcp);
   if (http_ != nullptr) absl::StrAppend(&text, "\nmetrics on http://", http_->address(), "/metrics");
   for (const state::BackendSpec& backend : config_.backends) {
-    absl::StrAppend(&text, "\nback-end ", backend.id, ": ", state::ModeName(backend.mode), " at ",
-                    backend.backend_socket);
-    if (IsRelay(backend)) absl::StrAppend(&text, ", front-end at ", backend.frontend_socket);
+    absl::StrAppend(&text, "\nback-end ", DescribeBackend(backend));
   }
   return text;
 }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <ctime>
 
 #include "server/base/clock.h"
 
@@ -11,6 +12,9 @@ namespace shmemd::feed {
 namespace {
 
 constexpr int64_t kTurnAtLeastEveryNs = 1'000'000'000;
+// Once woken the hub lets more come before it looks: a mover that is busy rings it 500 times a second at
+// most, and is not taken off its core for each event. Readers are behind by as much.
+constexpr timespec kGather{0, 2'000'000};
 
 }  // namespace
 
@@ -105,7 +109,8 @@ void Hub::Sleep() {
     wait_ns = std::min(wait_ns, source->control.NextDeadline() - base::MonotonicNanos());
   }
   pollfd wake{wake_.fd(), POLLIN, 0};
-  poll(&wake, 1, static_cast<int>(std::max<int64_t>(wait_ns, 0) / 1'000'000 + 1));
+  const int rung = poll(&wake, 1, static_cast<int>(std::max<int64_t>(wait_ns, 0) / 1'000'000 + 1));
+  if (rung > 0 && !stopping_.load(std::memory_order_acquire)) nanosleep(&kGather, nullptr);
   wake_.Clear();
 }
 

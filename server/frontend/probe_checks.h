@@ -19,7 +19,8 @@ struct ProbeObservation {
   state::Features features;
   std::vector<vhost::ShmemConfigReply> answers;  // none, one or two, of one connection
   state::Cause failure;                          // kNone: it was answered twice
-  // The request whose reply was awaited when it failed, where `failure` is of a message that is none; 0: none.
+  // The request whose reply was awaited when it failed, where `failure` is of a message that is none; 0:
+  // none.
   uint32_t awaited_id = 0;
 };
 

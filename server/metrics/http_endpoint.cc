@@ -68,7 +68,7 @@ void Knock(const std::string& address) {
     to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   }
   const base::UniqueFd socket(::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-  if (socket.is_open()) connect(socket.get(), reinterpret_cast<const sockaddr*>(&to), sizeof(to));
+  if (socket.is_open()) (void)connect(socket.get(), reinterpret_cast<const sockaddr*>(&to), sizeof(to));
 }
 
 bool WantsOpenMetrics(const mg_connection* connection) {

@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "server/base/posix_error.h"
+#include "server/base/socket_path.h"
 
 namespace shmemd::net {
 namespace {
@@ -27,7 +28,7 @@ void ReadComm(int32_t pid, std::array<char, 16>& comm) {
 absl::StatusOr<sockaddr_un> UnixAddress(const std::string& path) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
-  const size_t most = sizeof(address.sun_path) - 1;
+  const size_t most = base::kMaxSocketPathBytes;
   if (path.empty()) return absl::InvalidArgumentError("socket path: expected a path, got an empty string");
   if (path.size() > most) {
     return absl::InvalidArgumentError(absl::StrCat("socket path ", path, ": expected at most ", most,

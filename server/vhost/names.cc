@@ -3,8 +3,6 @@
 #include <absl/strings/str_cat.h>
 #include <absl/strings/string_view.h>
 
-#include <bit>
-
 #include "server/vhost/message_table.h"
 
 namespace shmemd::vhost {
@@ -53,18 +51,6 @@ std::string MessageText(Channel channel, uint32_t id) {
 
 std::string_view FeatureName(unsigned bit) {
   return bit < kFeatureNames.size() ? kFeatureNames[bit] : std::string_view{};
-}
-
-std::string FeatureText(unsigned bit) {
-  return absl::StrCat(OrElse(FeatureName(bit), "unknown"), " (bit ", bit, ")");
-}
-
-std::vector<std::string> FeatureTexts(uint64_t mask) {
-  std::vector<std::string> texts;
-  texts.reserve(static_cast<size_t>(std::popcount(mask)));
-  for (; mask != 0; mask &= mask - 1)
-    texts.push_back(FeatureText(static_cast<unsigned>(std::countr_zero(mask))));
-  return texts;
 }
 
 const HistoricShmemBit* FindHistoricShmemBit(uint64_t mask) {

@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "server/vhost/protocol.h"
 
@@ -20,12 +19,6 @@ std::string MessageText(Channel channel, uint32_t id);
 // "SHMEM"; empty for an unassigned bit. The bit means what it means today, see kHistoricShmemBits. Valid
 // forever.
 std::string_view FeatureName(unsigned bit);
-
-// "SHMEM (bit 22)", "unknown (bit 31)".
-std::string FeatureText(unsigned bit);
-
-// One FeatureText for each bit that is set, lowest first.
-std::vector<std::string> FeatureTexts(uint64_t mask);
 
 // The highest of kHistoricShmemBits in `mask`; nullptr if there is none, or if the final bit 22 is there too.
 const HistoricShmemBit* FindHistoricShmemBit(uint64_t mask);

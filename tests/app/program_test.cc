@@ -62,7 +62,8 @@ TEST_F(ProgramTest, HelpAndVersion) {
   EXPECT_THAT(version.log, IsEmpty());
   const Ended help = RunShmemd({"--help"});
   EXPECT_THAT(help.code, Optional(0));
-  EXPECT_THAT(help.out, AllOf(HasSubstr("--frontend ID=CONNECT"), HasSubstr("--api-socket-mode"),
+  EXPECT_THAT(help.out, AllOf(HasSubstr("--frontend ID=CONNECT"), HasSubstr("--relay ID=LISTEN,CONNECT"),
+                              HasSubstr("--guard GUARD"), HasSubstr("--api-socket-mode"),
                               HasSubstr("--check-config"), HasSubstr("Examples:")));
   EXPECT_THAT(help.log, IsEmpty());
 }
@@ -72,6 +73,15 @@ TEST_F(ProgramTest, MistakesOnTheCommandLine) {
   ExpectRefused({"stray"}, 2, "stray");
   ExpectRefused({"--frontend", "gpu0"}, 2, "--frontend: expected ID=CONNECT, got 'gpu0'");
   ExpectRefused({"--frontend", "a=/x", "--probe", "a=/y"}, 2, "--probe: back-end 'a' is named twice");
+  ExpectRefused({"--relay", "a=/x"}, 2, "--relay: expected ID=LISTEN,CONNECT, got '/x'");
+  ExpectRefused({"--relay", "a=/x,/y", "--frontend", "b=/x"}, 2,
+                "--frontend: back-ends 'a' and 'b' have the same socket: /x");
+  ExpectRefused({"--relay", "a=" + Path("run/api.sock") + ",/y"}, 2,
+                "api.socket and back-end 'a' have the same path: " + Path("run/api.sock"));
+  ExpectRefused({"--guard", "on"}, 2, "--guard: expected off, warn or protect, got 'on'");
+  ExpectRefused({"--query", "ask"}, 2, "--query: expected snoop or inject, got 'ask'");
+  ExpectRefused({"--relay-socket-group", "no-such-group"}, 2,
+                "--relay-socket-group: there is no 'no-such-group'");
   ExpectRefused({"--timeouts-query", "soon"}, 2, "--timeouts-query: expected a duration");
   ExpectRefused({"--metrics-listen", "18044"}, 2,
                 "--metrics-listen: expected ADDRESS:PORT or off, got '18044'");
@@ -164,6 +174,71 @@ TEST_F(ProgramTest, FlagsBeatTheFile) {
       RunShmemd({"--config", file, "--limits-max-mappings", "6", "--run-dir", Path("run"), "--check-config"});
   EXPECT_THAT(ended.out, AllOf(HasSubstr("6 mappings a back-end"), HasSubstr(Path("run/admin.sock")),
                                HasSubstr("log.level        debug\n")));
+}
+
+TEST_F(ProgramTest, CheckConfigSaysWhatRelaysWouldDo) {
+  const std::string file = Write("shmemd.yaml",
+                                 "relay: {guard: off, query: snoop}\nbackends:\n"
+                                 "  - {id: gpu0, mode: relay, frontend: {connect: /run/f.sock}, backend: "
+                                 "{listen: /run/b.sock}, query: inject, socket_group: 107}\n");
+  const Ended ended =
+      RunShmemd({"--config", file, "--relay", "vm0=/run/vm0.sock,/run/back.sock", "--guard", "protect",
+                 "--relay-socket-mode", "0666", "--on-backend-missing", "refuse", "--check-config"});
+  EXPECT_THAT(ended.code, Optional(0));
+  EXPECT_THAT(ended.out,
+              AllOf(HasSubstr("relay            query snoop, guard protect, on_backend_missing refuse, "
+                              "sockets 0666\n"),
+                    HasSubstr("gpu0: relay, connects to the VMM at /run/f.sock, listens for the back-end at "
+                              "/run/b.sock (0666, group 107), query inject, guard protect, "
+                              "on_backend_missing refuse\n"),
+                    HasSubstr("vm0: relay, listens for the VMM at /run/vm0.sock (0666), connects to the "
+                              "back-end at /run/back.sock, query snoop, guard protect, "
+                              "on_backend_missing refuse\n")));
+}
+
+TEST_F(ProgramTest, ARelayServesItsSocketAsItsOwnAndTakesItAway) {
+  const std::string vm = Path("vm0.sock");
+  ShmemdProcess shmemd(Path("run"),
+                       {"--relay", "vm0=" + vm + "," + Path("missing.sock"), "--relay-socket-mode", "0606"});
+  struct stat status {};
+  ASSERT_EQ(lstat(vm.c_str(), &status), 0);
+  EXPECT_TRUE(S_ISSOCK(status.st_mode));
+  EXPECT_EQ(status.st_mode & 0777, 0606u);
+  EXPECT_EQ(metrics::HttpGet(shmemd.metrics_address(), "/livez").code, 200);
+  EXPECT_EQ(metrics::HttpGet(shmemd.metrics_address(), "/readyz").code, 200) << "the VMM may wait for it";
+  EXPECT_EQ(metrics::HttpGet(shmemd.metrics_address(), "/readyz?backends").code, 503);
+  EXPECT_THAT(
+      shmemd.Metrics(),
+      AllOf(HasSubstr("vhost_shmem_backend_up{backend=\"vm0\"} 0\n"),
+            HasSubstr("vhost_relay_messages_total{backend=\"vm0\",channel=\"main\",sender=\"frontend\"} "
+                      "0\n")));
+  EXPECT_THAT(shmemd.process().transcript().lines(),
+              testing::Contains(HasSubstr("vm0: relay, listens for the VMM at " + vm)));
+  EXPECT_THAT(shmemd.process().transcript().lines(),
+              testing::Contains(HasSubstr("file descriptors: at most")));
+  EXPECT_THAT(shmemd.End(SIGTERM), Optional(0));
+  EXPECT_THAT(Left(), IsEmpty());
+}
+
+TEST_F(ProgramTest, ARelaysSocketThatCannotBeOpenedIsNamed) {
+  const std::string file = Write("vm0.sock", "precious");
+  ExpectRefused({"--relay", "vm0=" + file + ",/nowhere/b.sock"}, 1, file);
+  EXPECT_EQ(FileText(file), "precious");
+  ExpectRefused({"--relay", "vm0=" + Path("no/such/vm0.sock") + ",/nowhere/b.sock"}, 1,
+                Path("no/such/vm0.sock"));
+}
+
+// The second loop costs a thread or two, so it is there only where something is relayed.
+TEST_F(ProgramTest, WithoutARelayThereIsNoThreadForIt) {
+  const auto threads = [](const ShmemdProcess& shmemd) {
+    const std::string text = shmemd.Metrics();
+    const size_t at = text.find("\nprocess_threads ");
+    return at == std::string::npos ? 0 : std::stoi(text.substr(at + 17));
+  };
+  ShmemdProcess without(Path("run"), {"--frontend", "vm0=" + Path("missing.sock")});
+  ShmemdProcess with(Path("run2"), {"--relay", "vm0=" + Path("vm0.sock") + "," + Path("missing.sock")});
+  EXPECT_GT(threads(without), 0);
+  EXPECT_GT(threads(with), threads(without));
 }
 
 TEST_F(ProgramTest, SigtermAndSigintEndItWithNothingLeft) {
