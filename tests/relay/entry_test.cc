@@ -1,8 +1,11 @@
 // Who is connected when, which socket is made how, and what readers are shown of it.
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+
+#include <thread>
 
 #include "tests/relay/relay_fixture.h"
 
@@ -88,6 +91,27 @@ TEST_F(EntryTest, WhatABackendSaysBeforeAnyFrontendIsThereReachesIt) {
   backend().main().Send(kFeatures);
   RawFrontend frontend(FrontendPath());
   EXPECT_EQ(frontend.main().ReceiveMessage(), kFeatures);
+}
+
+// No edge tells when there is room again.
+TEST_F(EntryTest, AFrontendThatComesWhileNoDescriptorIsLeftIsAcceptedLater) {
+  Start();
+  ASSERT_TRUE(backend().Accept());
+  ASSERT_TRUE(ShowsState(BackendState::kWaitingForFrontend));
+  rlimit before{};
+  getrlimit(RLIMIT_NOFILE, &before);
+  const rlimit few{256, before.rlim_max};
+  setrlimit(RLIMIT_NOFILE, &few);
+  std::vector<Fd> fillers;
+  for (int fd = dup(0); fd >= 0; fd = dup(0)) fillers.emplace_back(fd);
+  fillers.pop_back();
+  RawFrontend frontend(FrontendPath());
+  const int64_t connected_ns = base::MonotonicNanos();
+  while (loop_->last_turn_ns() < connected_ns + 1'000'000) std::this_thread::yield();
+  frontend.Send(kGetFeatures);
+  fillers.clear();
+  setrlimit(RLIMIT_NOFILE, &before);
+  EXPECT_EQ(backend().main().ReceiveMessage(), kGetFeatures);
 }
 
 TEST_F(EntryTest, BothSidesMayListenWhileTheRelayConnects) {

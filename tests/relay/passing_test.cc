@@ -417,7 +417,7 @@ TEST_F(PassingTest, ABackendChannelThatEndsClosesOnlyItsCounterpart) {
 }
 
 TEST_F(PassingTest, WhatABackendSaidLastOnItsChannelArrivesBeforeTheEnd) {
-  constexpr int kMaps = 60;
+  constexpr int kMaps = 150;  // more than may be under way at a time
   Start();
   RawFrontend frontend = ConnectAndStartDevice();
   const Fd file = NewFile();

@@ -70,9 +70,12 @@ class RelayTest : public testing::Test {
     config_.reconnect_max_ns = 20'000'000;
     hub_.AddSource(queue_, control_);
     hub_.Start();
+    fds_before_ = peers::OpenFdCount();
   }
   ~RelayTest() override {
     StopRelay();
+    backend_.reset();
+    EXPECT_EQ(peers::OpenFdCount(), fds_before_);
     hub_.Stop();
   }
 
@@ -196,6 +199,7 @@ class RelayTest : public testing::Test {
   feed::Hub hub_{4096};
   std::optional<RawBackend> backend_;
   std::unique_ptr<RelayLoop> loop_;
+  size_t fds_before_ = 0;
 };
 
 }  // namespace shmemd::relay
