@@ -27,7 +27,8 @@ absl::Status MakeParents(const std::string& path) {
 
 }  // namespace
 
-ApiServer::ApiServer(ApiConfig config, ReplicaReader reader, feed::Control& frontend, feed::Control* relay)
+ApiServer::ApiServer(ApiConfig config, const ReplicaReader& reader, feed::Control& frontend,
+                     feed::Control* relay)
     : config_(std::move(config)),
       inspector_(reader, config_.facts),
       call_stats_(MethodsOf(RoleServer::ServiceNames())),

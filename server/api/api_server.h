@@ -40,7 +40,8 @@ struct ApiConfig {
 class ApiServer {
  public:
   // The controls outlive the server: of the mover in frontend mode and, where there is one, of the relay.
-  ApiServer(ApiConfig config, ReplicaReader reader, feed::Control& frontend, feed::Control* relay = nullptr);
+  ApiServer(ApiConfig config, const ReplicaReader& reader, feed::Control& frontend,
+            feed::Control* relay = nullptr);
   ~ApiServer();  // Shutdown at once
   ApiServer(const ApiServer&) = delete;
   ApiServer& operator=(const ApiServer&) = delete;

@@ -187,7 +187,7 @@ TEST_F(ListenerTest, AServerThatSentLargeAnswersEndsAtOnce) {
     EXPECT_TRUE(SendsLargeAnswers("unix:" + config_.socket.path));
     EXPECT_TRUE(SendsLargeAnswers(server.listen_address()));
   };
-  for (int i = 0; i < 20; ++i) {
+  for (int i = 0; i < 10; ++i) {
     const auto ended = std::async(std::launch::async, cycle);
     ASSERT_EQ(ended.wait_for(std::chrono::seconds(5)), std::future_status::ready) << "cycle " << i;
   }
