@@ -134,7 +134,7 @@ void Handshake::OnProtocolFeatures(uint64_t features) {
   }
   if (outcome_.features.shmem_bit < 0) return Unsupported(StateReason::kShmemNotOffered);
   Unsupported(StateReason::kShmemOlderBit);
-  outcome_.cause.got = static_cast<uint64_t>(outcome_.features.shmem_bit);
+  outcome_.cause.got = static_cast<uint8_t>(outcome_.features.shmem_bit);  // not negative
 }
 
 void Handshake::OnConfig(const vhost::MessageView& reply, size_t fd_count) {
