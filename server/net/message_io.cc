@@ -25,6 +25,7 @@ IoResult FromErrno(int error_number) {
     case EAGAIN:
     case ETOOMANYREFS:
     case ENOBUFS:
+    case ENOMEM:
       return {IoStatus::kWouldBlock, 0, error_number};
     case EPIPE:
     case ECONNRESET:

@@ -285,7 +285,8 @@ Pump::Next Pump::Stop(PumpState state) {
 // The end of the source. What came of a message that never became whole is handed on all the same: the peer
 // sees the same torn bytes as without us.
 Pump::Next Pump::SourceFailed(const IoResult& result) {
-  if (result.status == IoStatus::kWouldBlock) return Stop(PumpState::kWaiting);
+  if (result.status == IoStatus::kWouldBlock)
+    return Stop(result.error_number == EAGAIN ? PumpState::kWaiting : PumpState::kRetry);
   Journal& journal = *journal_;
   error_number_ = result.error_number;
   torn_ = journal.step != Journal::Step::kIdle;
