@@ -131,7 +131,10 @@ void RelayEntry::GetBackend() {
   if (backend_listener_) {
     base::UniqueFd backend = backend_listener_->Accept(true);
     if (backend.is_open()) return TakeBackend(std::move(backend));
-    return NoBackend({.reason = StateReason::kSocketMissing});
+    NoBackend({.reason = StateReason::kSocketMissing});
+    // It waits and could not be had, e.g. for want of a descriptor; no edge tells when it can.
+    if (net::Readable(backend_listener_->fd())) TryAgainLater(&RelayEntry::GetBackend);
+    return;
   }
   net::ConnectAttempt attempt = net::TryConnect(spec().backend_socket);
   if (attempt.socket.is_open()) return TakeBackend(std::move(attempt.socket));
@@ -178,7 +181,8 @@ void RelayEntry::GetFrontend() {
   if (!idle_backend_.is_open()) return;
   if (frontend_listener_) {
     base::UniqueFd frontend = frontend_listener_->Accept(true);
-    if (frontend.is_open()) BeginSession(std::move(frontend));
+    if (frontend.is_open()) return BeginSession(std::move(frontend));
+    if (net::Readable(frontend_listener_->fd())) TryAgainLater(&RelayEntry::GetFrontend);
     return;
   }
   net::ConnectAttempt attempt = net::TryConnect(spec().frontend_socket);
