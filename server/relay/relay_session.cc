@@ -166,6 +166,7 @@ void RelaySession::ArmLinger() {
 }
 
 void RelaySession::Hurry() {
+  hurried_ = true;
   if (main_over_ && !over_) ArmLinger();
 }
 
@@ -201,7 +202,7 @@ void RelaySession::Finish() {
   for (const auto& line : backend_lines_) line->channel().Advance();
   if (over_) return;
   if (LastWordsWait()) {
-    if (frontend_ended_first_) ArmLinger();
+    if (frontend_ended_first_ || hurried_) ArmLinger();
     return;
   }
   Close();

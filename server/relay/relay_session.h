@@ -99,6 +99,7 @@ class RelaySession {
   int64_t armed_deadline_ns_ = INT64_MAX;
   bool peer_ended_ = false;
   bool frontend_ended_first_ = false;
+  bool hurried_ = false;
   bool main_over_ = false;
   bool over_ = false;
 };
