@@ -114,8 +114,9 @@ Verdict RelaySession::Judge(const Line& line, const PassingMessage& message,
     swapped_ = SwapBackendFd(fds);
     return swapped_ ? verdict : Verdict::kForward;
   }
-  if (verdict == Verdict::kRefuse && !line.channel().pump(Sender::kFrontend).own_free())
-    return Verdict::kHold;
+  // A back-end that reads no answers any more waits for none.
+  const Pump& answers = line.channel().pump(Sender::kFrontend);
+  if (verdict == Verdict::kRefuse && !answers.own_free() && !answers.ended()) return Verdict::kHold;
   return verdict;
 }
 
