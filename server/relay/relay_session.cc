@@ -173,7 +173,11 @@ void RelaySession::Hurry() {
 
 void RelaySession::OnLineFinished(Line& line) {
   if (over_) return;
-  if (&line == main_.get()) return Finish();
+  if (&line == main_.get()) {
+    // Both ways broke off, and nobody's end was read. No proof that the VMM has dropped its mappings.
+    if (!peer_ended_) EndMain(Sender::kBackend, {});
+    return Finish();
+  }
   if (!backend_lines_.empty() && &line == backend_lines_.back().get()) tracker_.BackendChannelEnded();
   if (main_over_) return Finish();
   // Not now: the line is on the stack.
