@@ -220,7 +220,7 @@ void RelayEntry::BeginSession(base::UniqueFd frontend) {
                                         .page_size = table().page_size(),
                                         .query_timeout_ns = context_.config.query_timeout_ns,
                                         .previous_config = previous_config_};
-  const RelaySession::Context context{context_.loop, context_.closer, *this, *this};
+  const RelaySession::Context context{context_.loop, context_.closer, *this, *this, tally_};
   session_ = std::make_unique<RelaySession>(context, options, std::move(frontend), std::move(idle_backend_));
   session_since_ns_ = base::MonotonicNanos();
   if (session_->Start().ok()) {

@@ -61,8 +61,8 @@ class RelaySession::Line final : public Channel::Observer {
   Line(RelaySession& session, vhost::Channel kind, base::UniqueFd frontend, base::UniqueFd backend)
       : session_(session),
         kind_(kind),
-        channel_(session.context_.loop, session.context_.closer, session.tally_, kind, std::move(frontend),
-                 std::move(backend), *this) {}
+        channel_(session.context_.loop, session.context_.closer, session.context_.tally, kind,
+                 std::move(frontend), std::move(backend), *this) {}
 
   Channel& channel() { return channel_; }
   const Channel& channel() const { return channel_; }
