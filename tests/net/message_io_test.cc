@@ -70,13 +70,11 @@ TEST_F(MessageIoTest, ADescriptorThatASocketOptionBringsIsClosed) {
   const int on = 1;
   if (setsockopt(ours_.get(), SOL_SOCKET, kPassPidfd, &on, sizeof(on)) != 0)
     GTEST_SKIP() << "a kernel before 6.5";
-  ASSERT_EQ(Send(theirs_.get(), std::vector<uint8_t>{1, 2, 3}, std::vector<int>{ours_.get()}).status,
-            IoStatus::kDone);
+  ASSERT_EQ(Send(theirs_.get(), std::vector<uint8_t>{1, 2, 3}).status, IoStatus::kDone);
   const UniqueFd lowest_before(dup(ours_.get()));
   EXPECT_EQ(Peek(ours_.get(), space_, fds_).bytes, 3u);
   EXPECT_EQ(Receive(ours_.get(), space_, fds_).bytes, 3u);
-  EXPECT_EQ(fds_.size(), 2u);
-  fds_.clear();
+  EXPECT_TRUE(fds_.empty());
   const UniqueFd lowest_after(dup(ours_.get()));
   EXPECT_EQ(lowest_after.get(), lowest_before.get() + 1);
 }
