@@ -48,6 +48,9 @@ enum class Verdict : uint8_t {
 
 class SessionTracker {
  public:
+  // Of one back-end. Nobody else bounds them: a back-end may map byte by byte and ask for no answer.
+  static constexpr uint64_t kMostMappings = 65536;
+
   // `sink` outlives the tracker.
   SessionTracker(state::EventSink& sink, const TrackerOptions& options);
   ~SessionTracker();
@@ -116,6 +119,7 @@ class SessionTracker {
   void DeviceChanged(DeviceRings::Change change);
   void DeviceWasReset();
   void NoteMapSeen();
+  void CheckMappingCount();
   void Lose(const state::Observation& observation);
   void ShowObservation();
   void CheckQuestion(int64_t now_ns);

@@ -130,6 +130,17 @@ TEST_F(TrackerMappings, MoreThan64RequestsWithoutAnswerEndObservation) {
   EXPECT_EQ(talk.status().pending_requests, 0u);
 }
 
+TEST_F(TrackerMappings, ABackEndThatMapsWithoutEndIsNotFollowedForEver) {
+  for (uint64_t i = 0; i < SessionTracker::kMostMappings + 100; ++i)
+    talk.Map({.shm_offset = i * 0x10000, .header_flags = 0x1});
+  EXPECT_EQ(talk.status().observation.reason, UnobservedReason::kTooManyMappings);
+  EXPECT_EQ(talk.Mappings().size(), SessionTracker::kMostMappings + 1);
+  talk.tracker.BackendChannelBegan();
+  for (uint64_t i = 0; i < 100; ++i)
+    talk.Map({.shm_offset = (SessionTracker::kMostMappings + i) * 0x20000, .header_flags = 0x1});
+  EXPECT_EQ(talk.Mappings().size(), SessionTracker::kMostMappings + 2);
+}
+
 TEST_F(TrackerMappings, WhoAlwaysAnswersIsBelievedFromThenOn) {
   talk.Map({.shm_offset = 0, .header_flags = 0x1});
   talk.VmmAnswers(BackendRequest::kShmemMap, 0);  // nobody asked for it
