@@ -23,6 +23,8 @@ constexpr int64_t kTrafficPeriodNs = 100'000'000;
 // A session that lasted this many first pauses was a good one: the pauses start anew.
 constexpr int64_t kGoodPauses = 10;
 constexpr int kMostDoublings = 16;
+// In one turn; as many as wait at most. Whoever comes meanwhile rings again.
+constexpr int kMostRefusals = 128;
 
 state::PeerProcess PeerOf(int socket) {
   const net::PeerCredentials peer = net::ReadPeerCredentials(socket);
@@ -205,7 +207,7 @@ void RelayEntry::FrontendListens() {
 // on_backend_missing: refuse. Who waits is told at once, by an end.
 void RelayEntry::RefuseFrontends() {
   if (!frontend_listener_ || spec().on_backend_missing != state::OnBackendMissing::kRefuse) return;
-  while (frontend_listener_->Accept(true).is_open()) {
+  for (int i = 0; i < kMostRefusals && frontend_listener_->Accept(true).is_open(); ++i) {
   }
 }
 
