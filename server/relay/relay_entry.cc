@@ -23,6 +23,8 @@ constexpr int64_t kTrafficPeriodNs = 100'000'000;
 // A session that lasted this many first pauses was a good one: the pauses start anew.
 constexpr int64_t kGoodPauses = 10;
 constexpr int kMostDoublings = 16;
+// In one turn; as many as wait at most. Whoever comes meanwhile rings again.
+constexpr int kMostRefusals = 128;
 
 state::PeerProcess PeerOf(int socket) {
   const net::PeerCredentials peer = net::ReadPeerCredentials(socket);
@@ -131,9 +133,10 @@ void RelayEntry::GetBackend() {
   if (backend_listener_) {
     base::UniqueFd backend = backend_listener_->Accept(true);
     if (backend.is_open()) return TakeBackend(std::move(backend));
-    if (net::Readable(backend_listener_->fd()))
-      TryAgainLater(&RelayEntry::GetBackend);  // no descriptors left
-    return NoBackend({.reason = StateReason::kSocketMissing});
+    NoBackend({.reason = StateReason::kSocketMissing});
+    // It waits and could not be had, e.g. for want of a descriptor; no edge tells when it can.
+    if (net::Readable(backend_listener_->fd())) TryAgainLater(&RelayEntry::GetBackend);
+    return;
   }
   net::ConnectAttempt attempt = net::TryConnect(spec().backend_socket);
   if (attempt.socket.is_open()) return TakeBackend(std::move(attempt.socket));
@@ -181,8 +184,7 @@ void RelayEntry::GetFrontend() {
   if (frontend_listener_) {
     base::UniqueFd frontend = frontend_listener_->Accept(true);
     if (frontend.is_open()) return BeginSession(std::move(frontend));
-    if (net::Readable(frontend_listener_->fd()))
-      TryAgainLater(&RelayEntry::GetFrontend);  // no descriptors left
+    if (net::Readable(frontend_listener_->fd())) TryAgainLater(&RelayEntry::GetFrontend);
     return;
   }
   net::ConnectAttempt attempt = net::TryConnect(spec().frontend_socket);
@@ -205,7 +207,7 @@ void RelayEntry::FrontendListens() {
 // on_backend_missing: refuse. Who waits is told at once, by an end.
 void RelayEntry::RefuseFrontends() {
   if (!frontend_listener_ || spec().on_backend_missing != state::OnBackendMissing::kRefuse) return;
-  while (frontend_listener_->Accept(true).is_open()) {
+  for (int i = 0; i < kMostRefusals && frontend_listener_->Accept(true).is_open(); ++i) {
   }
 }
 
@@ -220,7 +222,7 @@ void RelayEntry::BeginSession(base::UniqueFd frontend) {
                                         .page_size = table().page_size(),
                                         .query_timeout_ns = context_.config.query_timeout_ns,
                                         .previous_config = previous_config_};
-  const RelaySession::Context context{context_.loop, context_.closer, *this, *this};
+  const RelaySession::Context context{context_.loop, context_.closer, *this, *this, tally_};
   session_ = std::make_unique<RelaySession>(context, options, std::move(frontend), std::move(idle_backend_));
   session_since_ns_ = base::MonotonicNanos();
   if (session_->Start().ok()) {

@@ -61,8 +61,8 @@ class RelaySession::Line final : public Channel::Observer {
   Line(RelaySession& session, vhost::Channel kind, base::UniqueFd frontend, base::UniqueFd backend)
       : session_(session),
         kind_(kind),
-        channel_(session.context_.loop, session.context_.closer, session.tally_, kind, std::move(frontend),
-                 std::move(backend), *this) {}
+        channel_(session.context_.loop, session.context_.closer, session.context_.tally, kind,
+                 std::move(frontend), std::move(backend), *this) {}
 
   Channel& channel() { return channel_; }
   const Channel& channel() const { return channel_; }
@@ -114,8 +114,9 @@ Verdict RelaySession::Judge(const Line& line, const PassingMessage& message,
     swapped_ = SwapBackendFd(fds);
     return swapped_ ? verdict : Verdict::kForward;
   }
-  if (verdict == Verdict::kRefuse && !line.channel().pump(Sender::kFrontend).own_free())
-    return Verdict::kHold;
+  // A back-end that reads no answers any more waits for none.
+  const Pump& answers = line.channel().pump(Sender::kFrontend);
+  if (verdict == Verdict::kRefuse && !answers.own_free() && !answers.ended()) return Verdict::kHold;
   return verdict;
 }
 
@@ -166,12 +167,17 @@ void RelaySession::ArmLinger() {
 }
 
 void RelaySession::Hurry() {
+  hurried_ = true;
   if (main_over_ && !over_) ArmLinger();
 }
 
 void RelaySession::OnLineFinished(Line& line) {
   if (over_) return;
-  if (&line == main_.get()) return Finish();
+  if (&line == main_.get()) {
+    // Both ways broke off, and nobody's end was read. No proof that the VMM has dropped its mappings.
+    if (!peer_ended_) EndMain(Sender::kBackend, {});
+    return Finish();
+  }
   if (!backend_lines_.empty() && &line == backend_lines_.back().get()) tracker_.BackendChannelEnded();
   if (main_over_) return Finish();
   // Not now: the line is on the stack.
@@ -201,7 +207,7 @@ void RelaySession::Finish() {
   for (const auto& line : backend_lines_) line->channel().Advance();
   if (over_) return;
   if (LastWordsWait()) {
-    if (frontend_ended_first_) ArmLinger();
+    if (frontend_ended_first_ || hurried_) ArmLinger();
     return;
   }
   tracker_.SessionEnded();

@@ -273,6 +273,30 @@ TEST_P(ChannelEnd, DescriptorsThatNobodyReadsCostNoTurn) {
   }
 }
 
+// The table of a process may be full for a moment, because of others.
+TEST_P(ChannelEnd, WithoutRoomForADescriptorItsMessageWaitsAndTheLoopRests) {
+  const Bytes message = Message(9, 9, 40);
+  SendAll(a(), message);
+  loop_.Settle();
+  ASSERT_EQ(ReadExactly(b(), 100).bytes, message);
+  SendAll(a(), message, {file_.get()});
+  rlimit limit{};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &limit), 0);
+  const int lowest = base::UniqueFd(dup(file_.get())).get();
+  const rlimit full{static_cast<rlim_t>(lowest), limit.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &full), 0);
+  const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(700);
+  int turns = 0;
+  for (; std::chrono::steady_clock::now() < end; ++turns) loop_.loop().Turn(100'000'000);
+  EXPECT_EQ(channel_.state(A()), PumpState::kRetry);
+  EXPECT_LT(turns, 50);
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &limit), 0);
+  ASSERT_TRUE(loop_.TurnUntil([&] { return channel_.state(A()) == PumpState::kWaiting; }));
+  const Read read = ReadExactly(b(), 100);
+  EXPECT_EQ(read.bytes, message);
+  EXPECT_THAT(read.inodes, ElementsAre(Inode(file_.get())));
+}
+
 TEST_P(ChannelEnd, ClosedByUsBothPeersSeeAnEndAndNoDescriptorStays) {
   for (int i = 0; i < 200; ++i) SendAll(a(), Message(9, 9, 40), {file_.get()});
   loop_.Settle();
