@@ -115,6 +115,7 @@ class SilentFuse {
     file_ = base::UniqueFd(open((directory_.path() + "/file").c_str(), O_RDWR | O_CLOEXEC));
     if (!file_.is_open()) error_number_ = errno;
     silent_ = true;
+    daemon_.join();
   }
   ~SilentFuse() {
     LetGo();
@@ -122,11 +123,7 @@ class SilentFuse {
   }
 
   // Ends the connection: whoever waits for the daemon gets an error.
-  void LetGo() {
-    leaving_ = true;
-    if (daemon_.joinable()) daemon_.join();
-    fuse_.reset();
-  }
+  void LetGo() { fuse_.reset(); }
 
   int file() const { return file_.get(); }
   int error_number() const { return error_number_; }
@@ -134,7 +131,7 @@ class SilentFuse {
  private:
   void Serve() {
     std::vector<char> request(FUSE_MIN_READ_BUFFER + 65536);
-    while (!leaving_ && !silent_) {
+    while (!silent_) {
       pollfd wait{fuse_.get(), POLLIN, 0};
       if (poll(&wait, 1, 10) != 1) continue;
       const ssize_t bytes = read(fuse_.get(), request.data(), request.size());
@@ -186,7 +183,6 @@ class SilentFuse {
   base::UniqueFd file_;
   std::thread daemon_;
   std::atomic<bool> silent_{false};
-  std::atomic<bool> leaving_{false};
   bool mounted_ = false;
   int error_number_ = 0;
 };
