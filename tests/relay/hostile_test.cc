@@ -48,7 +48,7 @@ void Flood(int socket, int file) {
 TEST(StuckPeerTest, WhoeverReadsNothingUsesUpWhatItsUserMaySendUnlessItIsLimited) {
   if (getuid() != 0) GTEST_SKIP() << "needs root to become another user";
   // What the limit is for: without it nothing passes any more.
-  EXPECT_TRUE(AsNobody([] {
+  const bool fine = AsNobody([] {
     const SocketPair stuck;
     const SocketPair other;
     const base::UniqueFd file = Memfd();
@@ -59,7 +59,8 @@ TEST(StuckPeerTest, WhoeverReadsNothingUsesUpWhatItsUserMaySendUnlessItIsLimited
     const net::IoResult result = net::Send(other.ours.get(), message, std::vector<int>{file.get()});
     EXPECT_EQ(result.status, net::IoStatus::kWouldBlock);
     EXPECT_EQ(result.error_number, ETOOMANYREFS);
-  }));
+  });
+  EXPECT_TRUE(fine);
 }
 
 class StuckPeer : public testing::TestWithParam<Sender> {};
@@ -77,7 +78,7 @@ TEST_P(StuckPeer, OthersPassDescriptorsUndisturbedForAUserWithFewOfThem) {
   const Bytes message = Message(9, 1, 40);
   for (int i = 0; i < kMessages; ++i)
     SendAll(other[static_cast<size_t>(sender)].peer.get(), message, {file.get()});
-  EXPECT_TRUE(AsNobody([&] {
+  const bool fine = AsNobody([&] {
     ChannelLoop loop;
     RelayedChannel stuck_channel(loop, std::move(stuck));
     loop.Settle();
@@ -91,7 +92,8 @@ TEST_P(StuckPeer, OthersPassDescriptorsUndisturbedForAUserWithFewOfThem) {
     }
     loop.Settle();
     EXPECT_EQ(loop.loop().Turn(50'000'000), 0U) << "and nobody turns in circles meanwhile";
-  }));
+  });
+  EXPECT_TRUE(fine);
 }
 
 // A file system with one file, whose daemon answers what it takes to open it and then nothing any more.
