@@ -14,7 +14,6 @@ namespace shmemd::relay {
 namespace {
 
 using testing::ElementsAre;
-using testing::IsEmpty;
 using testing::SizeIs;
 
 // Everything is true of either side: `A` is the side whose end is looked at, `B` the other one.
@@ -62,7 +61,7 @@ TEST_P(ChannelEnd, ACloseClosesTheOtherSideBehindEverythingThatWasQueued) {
   Bytes sent;
   std::vector<uint64_t> inodes;
   for (uint32_t i = 0; i < 60; ++i) {
-    const Bytes message = Message(i, 1, i * 7);
+    const Bytes message = Message(i, 1, size_t{i} * 7);
     SendAll(a(), message, i % 3 == 0 ? std::vector<int>{file_.get()} : std::vector<int>{});
     sent.insert(sent.end(), message.begin(), message.end());
     if (i % 3 == 0) inodes.push_back(Inode(file_.get()));
