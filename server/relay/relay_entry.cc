@@ -10,6 +10,7 @@
 
 #include "server/base/clock.h"
 #include "server/net/unix_socket.h"
+#include "server/relay/traffic_sum.h"
 
 namespace shmemd::relay {
 namespace {
@@ -60,23 +61,6 @@ absl::StatusOr<std::optional<net::UnixListener>> ListenIf(state::SocketRole role
                         absl::StrCat("back-end ", spec.id, ": ", listener.status().message()));
   }
   return std::optional<net::UnixListener>(*std::move(listener));
-}
-
-void Add(const state::Traffic& from, state::Traffic& to) {
-  for (size_t channel = 0; channel < to.size(); ++channel) {
-    for (size_t sender = 0; sender < to[channel].size(); ++sender) {
-      state::TrafficCounters& sum = to[channel][sender];
-      sum.messages += from[channel][sender].messages;
-      sum.bytes += from[channel][sender].bytes;
-      sum.fds += from[channel][sender].fds;
-      sum.decode_errors += from[channel][sender].decode_errors;
-    }
-  }
-}
-
-void Add(const state::DurationHistogram& from, state::DurationHistogram& to) {
-  for (size_t i = 0; i < to.counts.size(); ++i) to.counts[i] += from.counts[i];
-  to.sum_ns += from.sum_ns;
 }
 
 }  // namespace
@@ -299,7 +283,7 @@ void RelayEntry::Stop() {
 }
 
 void RelayEntry::Rest() {
-  for (auto* timer : {&step_timer_, &over_timer_, &traffic_timer_}) Cancel(*timer);
+  for (auto* timer : {&step_timer_, &over_timer_, &traffic_timer_, &refresh_timer_}) Cancel(*timer);
   for (const net::EventLoop::WatchId watch : {frontend_watch_, backend_watch_, idle_watch_})
     context_.loop.Unwatch(watch);
   idle_backend_.reset();
@@ -330,10 +314,17 @@ void RelayEntry::Refresh(RefreshDone done) {
   if (refresh_done_) return refuse(feed::CommandFailure::kBackendBusy, "another refresh is under way");
   if (!session_) return refuse(feed::CommandFailure::kBackendUnreachable, "no session is under way");
   refresh_done_ = std::move(done);
+  // An earlier question may be without an answer, and then no other is asked.
+  refresh_timer_ = context_.loop.After(2 * context_.config.query_timeout_ns, [this] {
+    refresh_timer_.reset();
+    CompleteRefresh(feed::CommandFailure::kBackendBusy,
+                    absl::StrCat("back-end ", spec().id, ": GET_SHMEM_CONFIG could not be asked yet"));
+  });
   session_->AskAgain();
 }
 
 void RelayEntry::CompleteRefresh(feed::CommandFailure failure, std::string message) {
+  Cancel(refresh_timer_);
   if (RefreshDone done = std::exchange(refresh_done_, nullptr))
     done({failure, std::move(message), std::nullopt});
 }

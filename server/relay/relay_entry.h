@@ -93,6 +93,7 @@ class RelayEntry final : state::EventSink, RelaySession::Observer {
   std::optional<net::EventLoop::TimerId> step_timer_;
   std::optional<net::EventLoop::TimerId> over_timer_;
   std::optional<net::EventLoop::TimerId> traffic_timer_;
+  std::optional<net::EventLoop::TimerId> refresh_timer_;
   RefreshDone refresh_done_;
 };
 

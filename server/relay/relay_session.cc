@@ -5,6 +5,7 @@
 
 #include "server/base/clock.h"
 #include "server/net/fd_facts.h"
+#include "server/relay/traffic_sum.h"
 #include "server/vhost/codec.h"
 
 namespace shmemd::relay {
@@ -39,18 +40,6 @@ std::vector<base::FdFacts> FactsOf(const PassingMessage& message, const std::vec
   for (size_t i = 0; i < std::min(fds.size(), kMostFacts); ++i)
     facts.push_back(net::ReadFdFacts(fds[i].get()));
   return facts;
-}
-
-void Add(const state::DurationHistogram& from, state::DurationHistogram& to) {
-  for (size_t i = 0; i < to.counts.size(); ++i) to.counts[i] += from.counts[i];
-  to.sum_ns += from.sum_ns;
-}
-
-void Add(const state::TrafficCounters& from, state::TrafficCounters& to) {
-  to.messages += from.messages;
-  to.bytes += from.bytes;
-  to.fds += from.fds;
-  to.decode_errors += from.decode_errors;
 }
 
 }  // namespace
@@ -111,6 +100,7 @@ Verdict RelaySession::Judge(const Line& line, const PassingMessage& message,
     return Verdict::kForward;
   const Verdict verdict = tracker_.Judge(message);
   if (verdict == Verdict::kSwapBackendFd) {
+    if (channels_begun_ >= kMostBackendChannels) return Verdict::kForward;
     swapped_ = SwapBackendFd(fds);
     return swapped_ ? verdict : Verdict::kForward;
   }
@@ -137,7 +127,9 @@ void RelaySession::BeginBackendChannel() {
   auto line = std::make_unique<Line>(*this, vhost::Channel::kBackend, std::move(ends.frontend),
                                      std::move(ends.backend));
   if (!line->channel().Start().ok()) return tracker_.BackendChannelOdd(1);
+  ++channels_begun_;
   if (backend_lines_.size() >= kMaxBackendChannels) {
+    backend_lines_.front()->channel().Advance();
     Retire(*backend_lines_.front());
     backend_lines_.erase(backend_lines_.begin());
   }

@@ -68,6 +68,9 @@ class RelaySession {
   class Line;
   // Beyond so many the oldest is closed: a front-end needs one, and replaces it rarely.
   static constexpr size_t kMaxBackendChannels = 4;
+  // In one session; later ones go past us. Each one that is dropped unread keeps the descriptors in its
+  // queues under way, and the kernel grants a user only so many.
+  static constexpr int kMostBackendChannels = 64;
 
   session::Verdict Judge(const Line& line, const session::PassingMessage& message,
                          std::vector<base::UniqueFd>& fds);
@@ -100,6 +103,7 @@ class RelaySession {
   bool peer_ended_ = false;
   bool frontend_ended_first_ = false;
   bool hurried_ = false;
+  int channels_begun_ = 0;
   bool main_over_ = false;
   bool over_ = false;
 };

@@ -101,6 +101,25 @@ TEST_F(PassingTest, ABackendChannelThatIsNoStreamSocketPassesUntouchedAndIsNotOb
   Pass(frontend.main(), backend().main(), kGetFeatures);
 }
 
+TEST_F(PassingTest, AfterSixtyFourBackendChannelsOnesGoPastTheRelayAndThatIsSaid) {
+  Start();
+  RawFrontend frontend = Connect();
+  for (int i = 0; i < 64; ++i) {
+    const peers::FileId sent = frontend.SendBackendChannel();
+    EXPECT_EQ(backend().TakeBackendChannel(), "15000000 09000000 00000000");
+    EXPECT_NE(FileIdOf(backend().backend().fd()), sent);
+    Pass(backend().main(), frontend.main(), "15000000 05000000 08000000 00000000 00000000");
+  }
+  const peers::FileId sent = frontend.SendBackendChannel();
+  EXPECT_EQ(backend().TakeBackendChannel(), "15000000 09000000 00000000");
+  EXPECT_EQ(FileIdOf(backend().backend().fd()), sent);
+  EXPECT_TRUE(Shows([](const state::Backend& shown) {
+    return shown.status().observation.reason == state::UnobservedReason::kBackendChannelOdd;
+  }));
+  Pass(backend().main(), frontend.main(), "15000000 05000000 08000000 00000000 00000000");
+  PassWithFiles(backend().backend(), frontend.backend(), kMapRequest, {NewFile().get()});
+}
+
 // ---- independence of the channels
 
 TEST_F(PassingTest, AMapArrivesWhileTheVmmWaitsForAReplyOnTheMainChannel) {
