@@ -263,6 +263,7 @@ TEST_P(MisdeedTest, IsSeenByTheBackEnd) {
 
 INSTANTIATE_TEST_SUITE_P(All, MisdeedTest, testing::ValuesIn([] {
                            std::vector<std::string> names;
+                           names.reserve(kMisdeeds.size());
                            for (const auto& [name, misdeed] : kMisdeeds) names.push_back(name);
                            return names;
                          }()),

@@ -171,7 +171,7 @@ TEST_F(TrackerMappings, RequestsThatAreAlwaysAnsweredMayBeOrNot) {
   for (const bool answered : {true, false}) {
     for (const uint32_t id : {8u, 1006u, 1007u}) {
       talk.BackendAsks(id, std::vector<uint8_t>(16), 0x1);
-      talk.Map({.shm_offset = id * 0x100000});
+      talk.Map({.shm_offset = uint64_t{id} * 0x100000});
       if (answered) talk.VmmAnswers(id, 0);
       talk.VmmAnswers(BackendRequest::kShmemMap, 0);
       EXPECT_TRUE(talk.observed()) << id;

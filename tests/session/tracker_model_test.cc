@@ -95,8 +95,8 @@ class RandomTalk {
     MapText map;
     map.shmid = kShmids[Below(3)];
     map.shm_offset = static_cast<uint64_t>(Below(16)) * 0x1000;
-    map.len = static_cast<uint64_t>(1 + Below(3)) * 0x1000;
-    map.fd = FileOf(static_cast<uint64_t>(100 + Below(5)));
+    map.len = (1 + static_cast<uint64_t>(Below(3))) * 0x1000;
+    map.fd = FileOf(100 + static_cast<uint64_t>(Below(5)));
     map.fd_offset = map.shm_offset;
     sent.unmap = Below(2) == 0;
     sent.range = {map.shmid, map.shm_offset, map.len};
