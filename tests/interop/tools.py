@@ -68,6 +68,12 @@ def sid_root() -> str:
     return "" if child.returncode else versions
 
 
+@functools.cache
+def has_mount_namespaces() -> bool:
+    """Whether a process may have mounts of its own here, as virtiofsd needs."""
+    return subprocess.run(["unshare", "--mount", "true"], capture_output=True).returncode == 0
+
+
 def grpcurl(fetch: bool) -> Path:
     return pinned("grpcurl", fetch)
 

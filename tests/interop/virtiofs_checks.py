@@ -48,5 +48,6 @@ def a_guest_reads_and_writes_files(bench: VmBench) -> None:
 
 
 a_guest_reads_and_writes_files.any_qemu = True
+a_guest_reads_and_writes_files.needs_mounts = True
 
 CHECKS = [a_guest_reads_and_writes_files]

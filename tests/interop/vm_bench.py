@@ -107,6 +107,8 @@ class VmBench:
             raise tools.NotHere("no Debian sid root with QEMU, see above")
         if not self.root.qemu_version.startswith(QEMU_RELEASE) and not getattr(check, "any_qemu", False):
             raise tools.NotHere(f"it speaks of QEMU {QEMU_RELEASE}x, here is {self.root.qemu_version}")
+        if getattr(check, "needs_mounts", False) and not tools.has_mount_namespaces():
+            raise tools.NotHere("unshare --mount is not allowed here")
 
     @contextlib.contextmanager
     def relay(self, backend: Path, *options: str) -> Iterator[tuple[Path, Shmemd | None]]:
