@@ -274,6 +274,9 @@ TEST_P(ChannelEnd, DescriptorsThatNobodyReadsCostNoTurn) {
 
 // The table of a process may be full for a moment, because of others.
 TEST_P(ChannelEnd, WithoutRoomForADescriptorItsMessageWaitsAndTheLoopRests) {
+#ifdef __SANITIZE_ADDRESS__
+  GTEST_SKIP() << "UBSan's check of types opens a pipe, and there is no descriptor left for it";
+#endif
   const Bytes message = Message(9, 9, 40);
   SendAll(a(), message);
   loop_.Settle();
