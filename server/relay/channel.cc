@@ -16,8 +16,10 @@ constexpr int64_t kFirstRetryNs = 1'000'000;
 constexpr int64_t kLastRetryNs = 100'000'000;
 // Writes of a peer that are thrown away at most when its channel ends; its send buffer holds fewer.
 constexpr int kMostDiscards = 16384;
-// Of both directions in one turn: a peer that reads nothing and floods must not keep the thread to itself.
-constexpr int kMostRounds = 8;
+// In one turn, about half a millisecond: peers that always have something to say must not keep the thread to
+// themselves.
+constexpr int kMostRounds = 32;
+constexpr uint64_t kMostMessages = 64;
 
 constexpr std::array<Sender, 2> kSenders = {Sender::kFrontend, Sender::kBackend};
 
@@ -70,22 +72,26 @@ void Channel::Advance() {
   observer_.OnFinished();
 }
 
-// A message that is held waits for one that goes the other way, and an answer of our own for its turn. True:
-// what they wait for may be there, and is looked for in the next turn.
+// In turns, while anything passes: a request is often answered before we would wait, a message that is held
+// waits for one that goes the other way, and an answer of our own for its turn. While both sides talk it is
+// one message each, since looking for a second one that is not there costs as much as looking at the other
+// side. True: the rounds are used up, and more may be there.
 bool Channel::AdvanceBoth() {
-  const auto passed = [this] {
-    return pump(Sender::kFrontend).traffic().messages + pump(Sender::kBackend).traffic().messages;
-  };
-  uint64_t before = passed();
-  for (int round = 0; round < kMostRounds; ++round) {
-    for (const Sender sender : kSenders) pump(sender).Advance();
-    const uint64_t after = passed();
-    if (after != before) retry_ns_ = kFirstRetryNs;
-    const bool waits = std::any_of(kSenders.begin(), kSenders.end(), [this](Sender sender) {
-      return pump(sender).state() == PumpState::kHeld || !pump(sender).own_free();
-    });
-    if (after == before || !waits) return false;
-    before = after;
+  std::array<bool, 2> moved{};
+  uint64_t count = 0;
+  for (int round = 0; round < kMostRounds && count < kMostMessages; ++round) {
+    const std::array<bool, 2> moved_before = std::exchange(moved, {});
+    for (const Sender sender : kSenders) {
+      Pump& direction = pump(sender);
+      const uint64_t before = direction.traffic().messages;
+      const bool other_moves = moved_before[static_cast<size_t>(Other(sender))];
+      direction.Advance(other_moves ? 1 : UINT64_MAX);
+      const uint64_t handled = direction.traffic().messages - before;
+      moved[static_cast<size_t>(sender)] = handled > 0;
+      count += handled;
+    }
+    if (!moved[0] && !moved[1]) return false;
+    retry_ns_ = kFirstRetryNs;
   }
   return true;
 }

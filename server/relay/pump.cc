@@ -36,11 +36,13 @@ Pump::Pump(const Route& route, PumpObserver& observer, net::FdCloser& closer,
 
 Pump::~Pump() { CloseDescriptors(); }
 
-PumpState Pump::Advance() {
+PumpState Pump::Advance(uint64_t most_messages) {
   if (ended()) return state_;
+  const uint64_t before = traffic_.messages;
   int steps = 0;
   while (Step() == Next::kGoOn) {
-    if (++steps < kStepsPerTurn) continue;
+    const bool enough = traffic_.messages - before >= most_messages && journal_->step == Journal::Step::kIdle;
+    if (++steps < kStepsPerTurn && !enough) continue;
     Stop(PumpState::kMore);
     break;
   }

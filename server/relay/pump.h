@@ -73,7 +73,8 @@ class Pump {
 
   // Moves what can be moved. Called whenever an edge was seen on the source or the sink, and after kRetry,
   // kMore and kHeld.
-  PumpState Advance();
+  // kMore after `most_messages`.
+  PumpState Advance(uint64_t most_messages = UINT64_MAX);
 
   // Puts a message of our own into the slot for the sink; it is sent at the next boundary. False: the slot is
   // taken, or the message is larger than it.
