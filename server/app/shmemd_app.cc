@@ -22,6 +22,7 @@ constexpr size_t kQueueCapacity = 8192;
 constexpr uint8_t kFrontendSource = 1;
 constexpr uint8_t kRelaySource = 2;
 constexpr int64_t kTurnDeadlineNs = 10'000'000'000;
+constexpr int64_t kAttachDeadlineNs = 2'000'000'000;
 
 uint64_t PageSize() { return static_cast<uint64_t>(sysconf(_SC_PAGESIZE)); }
 
@@ -143,8 +144,24 @@ absl::Status ShmemdApp::StartServing() {
   if (relay_ != nullptr) {
     if (absl::Status status = relay_->Start(); !status.ok()) return status;
   }
+  AwaitBackends();
   ready_.store(true);
   return absl::OkStatus();
+}
+
+// The hub is a little behind: ready means that readers see what is attached.
+void ShmemdApp::AwaitBackends() const {
+  const int64_t deadline_ns = base::MonotonicNanos() + kAttachDeadlineNs;
+  bool all_seen = false;
+  while (!all_seen && base::MonotonicNanos() < deadline_ns) {
+    uint64_t revision = 0;
+    hub_.Read([&](const feed::ReplicaView& view) {
+      revision = view.revision;
+      all_seen = std::all_of(config_.backends.begin(), config_.backends.end(),
+                             [&](const auto& backend) { return view.Find(backend.id) != nullptr; });
+    });
+    if (!all_seen) hub_.WaitForChange(revision, deadline_ns);
+  }
 }
 
 absl::Status ShmemdApp::OpenRelays() {

@@ -42,6 +42,7 @@ class ShmemdApp {
   explicit ShmemdApp(Config config);
   absl::Status StartServing();
   absl::Status OpenRelays();
+  void AwaitBackends() const;
   std::string WhyNotAlive() const;
   std::string WhyNotReady() const;
 
