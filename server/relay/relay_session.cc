@@ -153,8 +153,7 @@ void RelaySession::ArmLinger() {
   if (linger_timer_) return;
   linger_timer_ = context_.loop.After(kLingerNs, [this] {
     linger_timer_.reset();
-    Close();
-    context_.observer.OnSessionOver();
+    End();
   });
 }
 
@@ -202,6 +201,10 @@ void RelaySession::Finish() {
     if (frontend_ended_first_ || hurried_) ArmLinger();
     return;
   }
+  End();
+}
+
+void RelaySession::End() {
   tracker_.SessionEnded();
   Close();
   context_.observer.OnSessionOver();

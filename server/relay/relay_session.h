@@ -82,6 +82,7 @@ class RelaySession {
   void OnAdvanced();
   void Reap();
   void Finish();
+  void End();
   bool LastWordsWait() const;
   void Ask();
   void ArmDeadline();
