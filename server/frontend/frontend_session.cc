@@ -2,7 +2,6 @@
 
 #include <absl/strings/str_cat.h>
 
-#include <algorithm>
 #include <utility>
 
 #include "server/base/clock.h"
@@ -24,9 +23,6 @@ using vhost::ProtocolFeature;
 constexpr int64_t kChannelGraceNs = 100'000'000;
 // A real device maps when its guest asks it to; without a VMM nobody does.
 constexpr int64_t kIdleNs = 5'000'000'000;
-// A connection that lasted this many first pauses was a good one: the pauses start anew.
-constexpr int64_t kGoodPauses = 10;
-constexpr int kMostDoublings = 16;
 
 state::PeerProcess ToModel(const net::PeerCredentials& peer) {
   return {.uid = peer.uid, .gid = peer.gid, .pid = peer.pid, .comm = peer.comm, .known = peer.known};
@@ -52,7 +48,8 @@ feed::CommandFailure FailureOf(const Cause& cause) {
 FrontendSession::FrontendSession(const SessionContext& context, state::BackendHandle backend)
     : context_(context),
       backend_(backend),
-      windows_(context.config.limits, context.budget, context.publisher.Find(backend)->page_size()) {}
+      windows_(context.config.limits, context.budget, context.publisher.Find(backend)->page_size()),
+      backoff_(context.config.reconnect.min_ns, context.config.reconnect.max_ns) {}
 
 FrontendSession::~FrontendSession() { CancelTimers(); }
 
@@ -153,9 +150,7 @@ void FrontendSession::OnEnded(const Cause& cause, int64_t query_duration_ns) {
     PublishEndFindings(cause, query_duration_ns >= 0);
     const bool orderly = cause.reason == StateReason::kClosedByBackend && was_silent_or_ready;
     Publish(state::Disconnected{orderly ? BackendState::kDisconnected : BackendState::kFailed, cause});
-    const int64_t good_ns = context_.config.reconnect.min_ns * kGoodPauses;
-    const bool lasted = ready_ && base::MonotonicNanos() - ready_since_ns_ >= good_ns;
-    if (lasted) failed_tries_ = 0;
+    if (ready_) backoff_.ResetIfLasted(base::MonotonicNanos() - ready_since_ns_);
   } else {
     NeverConnected(cause);
   }
@@ -199,12 +194,7 @@ void FrontendSession::CloseAll() {
 }
 
 void FrontendSession::ScheduleReconnect() {
-  const Reconnect& reconnect = context_.config.reconnect;
-  const int64_t doubled = reconnect.min_ns << std::min<uint32_t>(failed_tries_++, kMostDoublings);
-  const double jitter = std::uniform_real_distribution<double>(0.8, 1.2)(context_.random);
-  const auto delay_ns =
-      static_cast<int64_t>(static_cast<double>(std::min(doubled, reconnect.max_ns)) * jitter);
-  reconnect_timer_ = context_.loop.After(delay_ns, [this] {
+  reconnect_timer_ = context_.loop.After(backoff_.NextNs(context_.random), [this] {
     reconnect_timer_.reset();
     Connect();
   });

@@ -19,6 +19,7 @@
 #include "server/frontend/backend_windows.h"
 #include "server/frontend/connection.h"
 #include "server/frontend/frontend_config.h"
+#include "server/net/backoff.h"
 #include "server/session/config_reader.h"
 
 namespace shmemd::frontend {
@@ -81,7 +82,7 @@ class FrontendSession final : Connection::Observer, BackendChannel::Observer {
   bool probed_once_ = false;  // mode probe: a connection was made, nothing more happens by itself
   std::optional<session::PreviousConfig> previous_;
   state::Features features_;
-  uint32_t failed_tries_ = 0;
+  net::Backoff backoff_;
   int64_t ready_since_ns_ = 0;
   std::optional<net::EventLoop::TimerId> reconnect_timer_;
   std::optional<net::EventLoop::TimerId> grace_timer_;

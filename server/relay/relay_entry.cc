@@ -3,7 +3,6 @@
 #include <absl/strings/str_cat.h>
 #include <sys/stat.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <filesystem>
 #include <utility>
@@ -21,9 +20,6 @@ using state::Cause;
 using state::StateReason;
 
 constexpr int64_t kTrafficPeriodNs = 100'000'000;
-// A session that lasted this many first pauses was a good one: the pauses start anew.
-constexpr int64_t kGoodPauses = 10;
-constexpr int kMostDoublings = 16;
 // In one turn; as many as wait at most. Whoever comes meanwhile rings again.
 constexpr int kMostRefusals = 128;
 
@@ -80,7 +76,8 @@ RelayEntry::RelayEntry(const EntryContext& context, std::optional<net::UnixListe
     : context_(context),
       frontend_listener_(std::move(frontend_listener)),
       backend_listener_(std::move(backend_listener)),
-      backend_(context.publisher.Attach(std::move(spec))) {}
+      backend_(context.publisher.Attach(std::move(spec))),
+      backoff_(context.config.reconnect_min_ns, context.config.reconnect_max_ns) {}
 
 RelayEntry::~RelayEntry() { Rest(); }
 
@@ -255,10 +252,8 @@ void RelayEntry::OnSessionOver() {
   over_timer_ = context_.loop.After(0, [this] {
     over_timer_.reset();
     EndSession();
-    const int64_t lasted_ns = base::MonotonicNanos() - session_since_ns_;
-    if (lasted_ns < context_.config.reconnect_min_ns * kGoodPauses)
+    if (!backoff_.ResetIfLasted(base::MonotonicNanos() - session_since_ns_))
       return TryAgainLater(&RelayEntry::GetBackend);
-    failed_tries_ = 0;
     GetBackend();
   });
 }
@@ -291,13 +286,8 @@ void RelayEntry::Rest() {
 }
 
 void RelayEntry::TryAgainLater(void (RelayEntry::*step)()) {
-  const RelayConfig& config = context_.config;
-  const int64_t doubled = config.reconnect_min_ns << std::min<uint32_t>(failed_tries_++, kMostDoublings);
-  const double jitter = std::uniform_real_distribution<double>(0.8, 1.2)(context_.random);
-  const auto delay_ns =
-      static_cast<int64_t>(static_cast<double>(std::min(doubled, config.reconnect_max_ns)) * jitter);
   Cancel(step_timer_);
-  step_timer_ = context_.loop.After(delay_ns, [this, step] {
+  step_timer_ = context_.loop.After(backoff_.NextNs(context_.random), [this, step] {
     step_timer_.reset();
     (this->*step)();
   });

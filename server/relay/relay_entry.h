@@ -14,6 +14,7 @@
 
 #include "server/feed/control.h"
 #include "server/feed/publisher.h"
+#include "server/net/backoff.h"
 #include "server/net/event_loop.h"
 #include "server/net/fd_closer.h"
 #include "server/net/unix_listener.h"
@@ -88,7 +89,7 @@ class RelayEntry final : state::EventSink, RelaySession::Observer {
   std::optional<vhost::ShmemConfigReply> previous_config_;
   state::Traffic past_traffic_{};  // of the sessions before
   state::DurationHistogram past_durations_;
-  uint32_t failed_tries_ = 0;
+  net::Backoff backoff_;
   int64_t session_since_ns_ = 0;
   std::optional<net::EventLoop::TimerId> step_timer_;
   std::optional<net::EventLoop::TimerId> over_timer_;

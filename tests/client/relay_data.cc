@@ -1,20 +1,11 @@
 // The canned back-ends of the tests of mode relay.
-#include <google/protobuf/text_format.h>
-#include <gtest/gtest.h>
-
 #include <string>
 
 #include "tests/client/fake_shmemd.h"
+#include "tests/client/text_message.h"
 
 namespace shmemd::client {
 namespace {
-
-template <typename Message>
-Message Parse(const std::string& text) {
-  Message message;
-  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &message)) << text;
-  return message;
-}
 
 constexpr char kLost[] = R"(
   name: "backends/lost" uid: "r1" origin: CONFIG mode: RELAY state: DISCONNECTED state_reason: CLOSED_BY_BACKEND
