@@ -36,6 +36,7 @@ class CommandLine {
 
 // Each adds its commands.
 void AddListCommands(CommandLine* line);
+void AddMappingCommands(CommandLine* line);
 void AddMapCommand(CommandLine* line);
 void AddProbeCommand(CommandLine* line);
 void AddRefreshCommand(CommandLine* line);

@@ -3,6 +3,7 @@
 int main(int argc, char** argv) {
   shmemd::shmemctl::CommandLine line;
   shmemd::shmemctl::AddListCommands(&line);
+  shmemd::shmemctl::AddMappingCommands(&line);
   shmemd::shmemctl::AddMapCommand(&line);
   shmemd::shmemctl::AddProbeCommand(&line);
   shmemd::shmemctl::AddRefreshCommand(&line);

@@ -53,6 +53,12 @@ grpc::ServerUnaryReactor* InspectorService::ListMappings(grpc::CallbackServerCon
   return Finished(context, inspector_.ListMappings(*request, *response));
 }
 
+grpc::ServerUnaryReactor* InspectorService::LookupMapping(grpc::CallbackServerContext* context,
+                                                          const v1::LookupMappingRequest* request,
+                                                          v1::LookupMappingResponse* response) {
+  return Finished(context, inspector_.LookupMapping(*request, *response));
+}
+
 grpc::ServerUnaryReactor* InspectorService::ListFindings(grpc::CallbackServerContext* context,
                                                          const v1::ListFindingsRequest* request,
                                                          v1::ListFindingsResponse* response) {

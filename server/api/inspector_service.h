@@ -30,6 +30,9 @@ class InspectorService final : public v1::ShmemInspector::CallbackService {
   grpc::ServerUnaryReactor* ListMappings(grpc::CallbackServerContext* context,
                                          const v1::ListMappingsRequest* request,
                                          v1::ListMappingsResponse* response) override;
+  grpc::ServerUnaryReactor* LookupMapping(grpc::CallbackServerContext* context,
+                                          const v1::LookupMappingRequest* request,
+                                          v1::LookupMappingResponse* response) override;
   grpc::ServerUnaryReactor* ListFindings(grpc::CallbackServerContext* context,
                                          const v1::ListFindingsRequest* request,
                                          v1::ListFindingsResponse* response) override;

@@ -15,6 +15,11 @@ int64_t Saturated(uint64_t value) {
   return static_cast<int64_t>(std::min(value, kLargest));
 }
 
+int64_t SaturatedSum(uint64_t left, uint64_t right) {
+  uint64_t sum = 0;
+  return Saturated(__builtin_add_overflow(left, right, &sum) ? std::numeric_limits<uint64_t>::max() : sum);
+}
+
 google::protobuf::Timestamp ToTimestamp(int64_t wall_ns) {
   google::protobuf::Timestamp out;
   int64_t seconds = wall_ns / kNanosPerSecond;

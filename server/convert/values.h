@@ -10,6 +10,8 @@ namespace shmemd::convert {
 
 // The number, or the largest int64 where it does not fit: a peer may say any 64 bits.
 int64_t Saturated(uint64_t value);
+// Likewise of a sum, which may be beyond 64 bits.
+int64_t SaturatedSum(uint64_t left, uint64_t right);
 
 // `wall_ns`: nanoseconds since the Unix epoch.
 google::protobuf::Timestamp ToTimestamp(int64_t wall_ns);

@@ -58,6 +58,8 @@ class FakeShmemd {
   std::string endpoint() const { return "unix:" + path_; }
   // How many calls were made.
   int call_count() const;
+  // Filter and order of the last ListMappings, as "FILTER|ORDER".
+  std::string asked_mappings() const;
 
  private:
   class Inspector;

@@ -46,6 +46,33 @@ TEST(Shmemctl, JsonIsTheListResponseWithAllPages) {
   EXPECT_THAT(regions, HasSubstr("\"mappedBytes\": \"0\""));
 }
 
+TEST(Shmemctl, MappingsAreAskedForByFilterAndOrder) {
+  const FakeShmemd fake(SampleData());
+  EXPECT_EQ(Ctl(fake, {"mappings"}).exit_code, 0);
+  EXPECT_EQ(fake.asked_mappings(), "|");
+  Ctl(fake, {"mappings", "--at-risk", "--sort", "size"});
+  EXPECT_EQ(fake.asked_mappings(), "at_risk = true|length_bytes desc");
+  Ctl(fake, {"mappings", "--stale", "--filter", "length_bytes > 4096", "--sort", "age", "--reverse"});
+  EXPECT_EQ(fake.asked_mappings(), "state = STALE AND length_bytes > 4096|request_time desc");
+  EXPECT_EQ(Ctl(fake, {"mappings", "--sort", "colour"}).exit_code, 2);
+}
+
+TEST(Shmemctl, LookupSaysWhichMappingAndWhereInItsFile) {
+  const FakeShmemd fake(SampleData());
+  const ProgramRun run = Ctl(fake, {"lookup", "gpu0/2", "0x1800"});
+  EXPECT_EQ(run.exit_code, 0);
+  EXPECT_THAT(run.out, ::testing::StartsWith("REGION"));
+  EXPECT_THAT(run.out, HasSubstr("\nin the file at 0x"));
+  EXPECT_EQ(Ctl(fake, {"lookup", "gpu0/2", "6144", "-q"}).out, "gpu0/2/0x1000\n");
+  EXPECT_THAT(Ctl(fake, {"lookup", "gpu0/2", "0x1800", "-o", "json"}).out, HasSubstr("\"fdOffsetBytes\": "));
+  const ProgramRun nothing = Ctl(fake, {"lookup", "gpu0/2", "0x0"});
+  EXPECT_EQ(nothing.exit_code, 4);
+  EXPECT_THAT(nothing.out, IsEmpty());
+  EXPECT_EQ(Ctl(fake, {"lookup", "gpu0", "0"}).exit_code, 2);
+  EXPECT_EQ(Ctl(fake, {"lookup", "gpu0/2", "here"}).exit_code, 2);
+  EXPECT_EQ(Ctl(fake, {"lookup", "gpu0/2", "-1"}).exit_code, 2);
+}
+
 TEST(Shmemctl, MappingsOfOneRegion) {
   const FakeShmemd fake(SampleData());
   EXPECT_EQ(Ctl(fake, {"mappings", "gpu0/2", "-q"}).out, "gpu0/2/0x1000\n");
