@@ -6,9 +6,10 @@
 #include <absl/status/statusor.h>
 #include <absl/strings/string_view.h>
 
-#include <cstddef>
 #include <cstdint>
 #include <string_view>
+
+#include "server/base/socket_path.h"
 
 namespace shmemd::app {
 

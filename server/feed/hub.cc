@@ -110,7 +110,9 @@ void Hub::Sleep() {
   }
   pollfd wake{wake_.fd(), POLLIN, 0};
   const int rung = poll(&wake, 1, static_cast<int>(std::max<int64_t>(wait_ns, 0) / 1'000'000 + 1));
-  if (rung > 0 && !stopping_.load(std::memory_order_acquire)) nanosleep(&kGather, nullptr);
+  const bool lost = std::any_of(sources_.begin(), sources_.end(),
+                                [](const auto& source) { return source->queue.lost(); });
+  if (rung > 0 && !lost && !stopping_.load(std::memory_order_acquire)) nanosleep(&kGather, nullptr);
   wake_.Clear();
 }
 

@@ -208,7 +208,10 @@ Pump::Next Pump::SendMessage() {
 // The bytes at hand were handed on, or were to be dropped.
 Pump::Next Pump::FinishMessage() {
   Journal& journal = *journal_;
-  if (torn_) return Stop(PumpState::kEnded);
+  if (torn_) {
+    CloseDescriptors();
+    return Stop(PumpState::kEnded);
+  }
   traffic_.bytes += journal.message_bytes;
   if (journal.parts_left > 0) {
     CloseDescriptors();

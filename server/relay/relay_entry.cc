@@ -131,6 +131,8 @@ void RelayEntry::GetBackend() {
   if (backend_listener_) {
     base::UniqueFd backend = backend_listener_->Accept(true);
     if (backend.is_open()) return TakeBackend(std::move(backend));
+    if (net::Readable(backend_listener_->fd()))
+      TryAgainLater(&RelayEntry::GetBackend);  // no descriptors left
     return NoBackend({.reason = StateReason::kSocketMissing});
   }
   net::ConnectAttempt attempt = net::TryConnect(spec().backend_socket);
@@ -178,7 +180,9 @@ void RelayEntry::GetFrontend() {
   if (!idle_backend_.is_open()) return;
   if (frontend_listener_) {
     base::UniqueFd frontend = frontend_listener_->Accept(true);
-    if (frontend.is_open()) BeginSession(std::move(frontend));
+    if (frontend.is_open()) return BeginSession(std::move(frontend));
+    if (net::Readable(frontend_listener_->fd()))
+      TryAgainLater(&RelayEntry::GetFrontend);  // no descriptors left
     return;
   }
   net::ConnectAttempt attempt = net::TryConnect(spec().frontend_socket);

@@ -204,6 +204,7 @@ void RelaySession::Finish() {
     if (frontend_ended_first_) ArmLinger();
     return;
   }
+  tracker_.SessionEnded();
   Close();
   context_.observer.OnSessionOver();
 }

@@ -9,7 +9,6 @@
 namespace shmemd::session {
 namespace {
 
-using state::FindingCode;
 using state::UnobservedReason;
 using vhost::Channel;
 using vhost::FrontendRequest;

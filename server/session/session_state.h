@@ -39,6 +39,7 @@ struct SessionTracker::State {
   state::Observation shown;
   bool deadlock_shown = false;
   bool frontend_ended = false;
+  bool frontend_ended_first = false;
   bool backend_ended = false;
 };
 

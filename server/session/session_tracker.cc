@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
+#include <type_traits>
 
 #include "server/session/guard_rules.h"
 #include "server/session/session_state.h"
@@ -279,7 +279,10 @@ void SessionTracker::CheckDeadlockEnded() {
 // ---- ends
 
 void SessionTracker::FrontendEnded() {
-  if (!state_->backend_ended && !state_->frontend_ended) events_.Publish(state::MappingsCleared{});
+  if (!state_->backend_ended && !state_->frontend_ended) {
+    state_->frontend_ended_first = true;
+    events_.Publish(state::MappingsCleared{});
+  }
   state_->frontend_ended = true;
 }
 
@@ -287,6 +290,15 @@ void SessionTracker::BackendEnded() {
   if (!state_->frontend_ended && !state_->backend_ended)
     state_->query.BackendEnded(state_->main.FindOldest(IsTheFrontends) != nullptr, events_);
   state_->backend_ended = true;
+}
+
+void SessionTracker::SessionEnded() {
+  if (events_.table().Totals().mapping_count == 0) return;
+  if (state_->frontend_ended_first) {
+    events_.Publish(state::MappingsCleared{});
+  } else {
+    events_.Publish(state::MappingsStaled{});
+  }
 }
 
 const std::optional<vhost::ShmemConfigReply>& SessionTracker::config() const { return state_->query.reply(); }

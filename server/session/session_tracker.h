@@ -89,6 +89,8 @@ class SessionTracker {
   // gone). After the back-end's, the VMM's own is no proof: QEMU closes the socket and keeps the mappings.
   void FrontendEnded();
   void BackendEnded();
+  // Nothing passes any more. What was still answered after the first end has no owner either.
+  void SessionEnded();
 
   // The answer that was seen last, for the session after this one.
   const std::optional<vhost::ShmemConfigReply>& config() const;

@@ -232,7 +232,7 @@ constexpr std::array<FindingRow, kFindingCodeCount> kTable = {{
      "much of "
      "this; rust-vmm and crosvm close the connection."},
     {kMessageUnknown, kInfo, "MESSAGE_UNKNOWN",
-     "the back-end sent message[ {message_id}|s that are not known], which shmemd does not know",
+     "a peer sent message[ {message_id}|s that are not known], which shmemd does not know",
      "Messages 1000 to 1007 are crosvm's dialect from before SHMEM was standardised: use a back-end of 2026 "
      "or later. "
      "Any other: check whether a newer shmemd knows it."},

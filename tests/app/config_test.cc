@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "server/app/setting_value.h"
-#include "tests/metrics/reference_file.h"
+#include "tests/golden/reference_file.h"
 
 namespace shmemd::app {
 namespace {

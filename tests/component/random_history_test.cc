@@ -180,7 +180,7 @@ class RandomHistory {
   }
 
   void Upset(Known& backend) {
-    switch (Below(5)) {
+    switch (Below(7)) {
       case 0:
         publisher_.Publish(backend.handle, state::Disconnected{state::BackendState::kDisconnected, {}});
         for (PageModel& model : backend.models) {
@@ -192,6 +192,13 @@ class RandomHistory {
       case 2:
         publisher_.Publish(backend.handle, state::MappingsStaled{});
         for (PageModel& model : backend.models) model.MarkStale();
+        return;
+      case 4:
+        publisher_.Publish(backend.handle, state::DeviceReset{.suspected = true});
+        return;
+      case 5:
+        publisher_.Publish(backend.handle, state::DeviceReset{.suspected = false});
+        for (PageModel& model : backend.models) model.Clear();
         return;
       case 3:
         publisher_.Publish(backend.handle, state::MappingsCleared{});
@@ -205,6 +212,7 @@ class RandomHistory {
 
   void Connect(Known& backend) {
     publisher_.Publish(backend.handle, state::Connected{});
+    for (PageModel& model : backend.models) model.Clear();
     for (size_t i = 0; i < kSizes.size(); ++i) {
       publisher_.Publish(backend.handle,
                          state::RegionReported{kSizes[i] * kPage, kShmids[i], state::Exposed::kYes});

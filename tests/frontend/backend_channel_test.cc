@@ -42,6 +42,15 @@ UniqueFd Memfd(uint64_t size_bytes) {
   return fd;
 }
 
+// A file that does not live in memory alone: closing it is left to a thread.
+UniqueFd File() {
+  std::string path = testing::TempDir() + "backend-channel-XXXXXX";
+  UniqueFd file(mkstemp(path.data()));
+  EXPECT_TRUE(file.is_open());
+  EXPECT_EQ(unlink(path.c_str()), 0);
+  return file;
+}
+
 template <typename Array>
 Bytes ToBytes(const Array& array) {
   return {array.begin(), array.end()};
@@ -397,12 +406,9 @@ TEST(MappingWindow, FilesThatMayWaitAreCheckedAndNotMapped) {
 }
 
 TEST_F(WithoutClosing, WhoseDescriptorsWaitToBeClosedIsNotAskedForMore) {
-  std::array<int, 2> ends{};
-  ASSERT_EQ(pipe2(ends.data(), O_CLOEXEC), 0);
-  const UniqueFd read_end(ends[0]);
-  const UniqueFd write_end(ends[1]);
+  const UniqueFd file = File();
   const size_t before = OpenFdCount();
-  for (int i = 0; i < 4; ++i) Send(Map(0, kPage), std::vector<int>(100, read_end.get()));
+  for (int i = 0; i < 4; ++i) Send(Map(0, kPage), std::vector<int>(100, file.get()));
   Turn();
   EXPECT_EQ(ReadAll(), Ack(9, EINVAL)) << "the others wait in the socket";
   EXPECT_EQ(OpenFdCount(), before + 100);

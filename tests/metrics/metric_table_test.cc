@@ -8,7 +8,7 @@
 #include <string>
 #include <string_view>
 
-#include "tests/metrics/reference_file.h"
+#include "tests/golden/reference_file.h"
 
 namespace shmemd::metrics {
 namespace {

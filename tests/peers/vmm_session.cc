@@ -29,7 +29,7 @@ Bytes VringState(uint32_t vring, uint32_t value) {
 // Three pages of guest RAM for each vring: descriptors, used and available ring.
 Bytes VringAddress(uint32_t vring) {
   constexpr uint64_t kPage = 4096;
-  const uint64_t base = vring * 3 * kPage;
+  const uint64_t base = uint64_t{vring} * 3 * kPage;
   Bytes payload = VringState(vring, 0);
   for (const uint64_t address : {base, base + kPage, base + 2 * kPage, uint64_t{0}}) {
     Put<uint64_t>(payload, address);

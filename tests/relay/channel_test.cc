@@ -173,6 +173,20 @@ TEST_P(ChannelEnd, ATornMessageBeyondTheBufferArrivesTornBeforeTheEnd) {
   EXPECT_TRUE(channel_.watcher().end(A())->torn);
 }
 
+// The rest of the channel may live on for long.
+TEST_P(ChannelEnd, TheDescriptorsOfATornMessageAreNotKept) {
+  const size_t fds = OpenFds();
+  const Bytes message = Message(9, 9, 40);
+  SendAll(a(), std::span(message).first(30), {file_.get()});
+  loop_.Settle();
+  EXPECT_EQ(OpenFds(), fds + 1);
+  shutdown(a(), SHUT_WR);
+  loop_.Settle();
+  EXPECT_EQ(OpenFds(), fds);
+  EXPECT_THAT(ReadRest(b()).inodes, SizeIs(1));
+  EXPECT_EQ(channel_.watcher().finished, 0);
+}
+
 TEST_P(ChannelEnd, SendingToAPeerThatIsGoneIsABrokenPipe) {
   channel_.ClosePeer(B());
   loop_.Settle();

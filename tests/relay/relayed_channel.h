@@ -93,7 +93,11 @@ class RelayedChannel {
   // `send_buffer_bytes`: of the relay's own sockets; 0: as it is.
   explicit RelayedChannel(ChannelLoop& loop, vhost::Channel kind = vhost::Channel::kMain,
                           int send_buffer_bytes = 0)
-      : pairs_{SocketPair(send_buffer_bytes), SocketPair(send_buffer_bytes)},
+      : RelayedChannel(loop, {SocketPair(send_buffer_bytes), SocketPair(send_buffer_bytes)}, kind) {}
+  // Between sockets that are there already; by side.
+  RelayedChannel(ChannelLoop& loop, std::array<SocketPair, 2> pairs,
+                 vhost::Channel kind = vhost::Channel::kMain)
+      : pairs_(std::move(pairs)),
         channel_(std::make_unique<Channel>(loop.loop(), loop.closer(), loop.tally(), kind,
                                            std::move(pairs_[0].ours), std::move(pairs_[1].ours), watcher_)) {
     EXPECT_TRUE(channel_->Start().ok());

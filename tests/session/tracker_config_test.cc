@@ -314,6 +314,52 @@ TEST(TrackerInject, ARefreshAsksOnceMore) {
   EXPECT_FALSE(talk.tracker.MayAsk());
 }
 
+TEST(TrackerInject, ARefreshWaitsForTheAnswerThatTheVmmWaitsFor) {
+  Conversation talk(Inject());
+  talk.Negotiate();
+  talk.Ask(FrontendRequest::kGetShmemConfig);
+  talk.tracker.WantConfig();
+  EXPECT_FALSE(talk.tracker.MayAsk());
+  EXPECT_EQ(AnswerUs(talk), Verdict::kForward);
+  EXPECT_TRUE(talk.tracker.MayAsk());
+}
+
+TEST(TrackerInject, OurAnswerOutOfOrderIsSwallowedAndOlderRequestsGoOnWaiting) {
+  Conversation talk(Inject());
+  talk.Negotiate();
+  talk.SetMemTable({Ram()}, false);
+  AskOurselves(talk);
+  EXPECT_EQ(AnswerUs(talk), Verdict::kSwallow);
+  EXPECT_EQ(talk.tracker.OldestPending(vhost::Channel::kMain), 5u);
+  EXPECT_EQ(talk.ReplyU64(FrontendRequest::kSetMemTable, 0), Verdict::kForward);
+  EXPECT_TRUE(talk.observed());
+}
+
+TEST(TrackerInject, ManyRequestsBehindOursDoNotMakeItForgotten) {
+  Conversation talk(Inject());
+  talk.Negotiate();
+  talk.Start();
+  AskOurselves(talk);
+  for (int i = 0; i < 100; ++i) talk.Ask(FrontendRequest::kGetFeatures);
+  EXPECT_EQ(talk.status().observation.reason, state::UnobservedReason::kTooManyPending);
+  EXPECT_FALSE(talk.IsOpen(FindingCode::kShmemAdvertisedNoConfig));
+  EXPECT_EQ(AnswerUs(talk), Verdict::kSwallow);
+  EXPECT_EQ(AnswerUs(talk), Verdict::kForward);
+}
+
+TEST(TrackerInject, SixtyThreeRequestsBehindOursAreFollowed) {
+  Conversation talk(Inject());
+  talk.Negotiate();
+  talk.Start();
+  AskOurselves(talk);
+  for (int i = 0; i < 63; ++i) talk.Ask(FrontendRequest::kGetFeatures);
+  EXPECT_TRUE(talk.observed());
+  EXPECT_EQ(AnswerUs(talk), Verdict::kSwallow);
+  EXPECT_EQ(talk.status().query_count, 1u);
+  for (int i = 0; i < 63; ++i) talk.ReplyU64(FrontendRequest::kGetFeatures, kVirtioFeatures);
+  EXPECT_EQ(talk.tracker.OldestPending(vhost::Channel::kMain), 0u);
+}
+
 TEST(TrackerInject, NeverAsksInsideAPostcopyExchange) {
   Conversation talk(Inject());
   talk.Negotiate();

@@ -241,5 +241,27 @@ TEST_F(TrackerDevice, TheEndOfTheBackendFirstLeavesTheMappingsStale) {
   EXPECT_EQ(talk.Mappings()[0].state, MappingState::kStale);
 }
 
+// The back-end channel has its last words after the main channel.
+TEST_F(TrackerDevice, WhatIsAnsweredAfterTheVmmEndedIsGoneWithTheSession) {
+  Begin();
+  talk.Start();
+  talk.tracker.FrontendEnded();
+  talk.MapDone();
+  talk.tracker.BackendEnded();
+  talk.tracker.SessionEnded();
+  EXPECT_TRUE(talk.Mappings().empty());
+}
+
+TEST_F(TrackerDevice, WhatIsAnsweredAfterTheBackendEndedIsStaleWithTheSession) {
+  Begin();
+  talk.Start();
+  talk.tracker.BackendEnded();
+  talk.sink.Publish(state::Disconnected{BackendState::kDisconnected, {}});
+  talk.MapDone();
+  talk.tracker.SessionEnded();
+  ASSERT_EQ(talk.Mappings().size(), 1u);
+  EXPECT_EQ(talk.Mappings()[0].state, MappingState::kStale);
+}
+
 }  // namespace
 }  // namespace shmemd::session
