@@ -129,6 +129,13 @@ absl::StatusOr<v1::ListFindingsResponse> Client::ListFindings(const std::string&
       });
 }
 
+absl::StatusOr<v1::ListEventsResponse> Client::ListEvents(const v1::ListEventsRequest& request) {
+  return ListAll<v1::ListEventsRequest, v1::ListEventsResponse>(
+      request, [this](auto* context, const auto& next, auto* page) {
+        return inspector_->ListEvents(context, next, page);
+      });
+}
+
 absl::StatusOr<v1::Backend> Client::RefreshBackend(const std::string& name) {
   grpc::ClientContext context;
   Prepare(&context);

@@ -38,6 +38,8 @@ class Client {
   absl::StatusOr<v1::LookupMappingResponse> LookupMapping(const std::string& region,
                                                           int64_t shm_offset_bytes);
   absl::StatusOr<v1::ListFindingsResponse> ListFindings(const std::string& parent, bool include_closed);
+  // `request`: what is wanted; its paging is ours.
+  absl::StatusOr<v1::ListEventsResponse> ListEvents(const v1::ListEventsRequest& request);
   absl::StatusOr<v1::Backend> RefreshBackend(const std::string& name);
 
   // grpc.health.v1: whether the server as a whole is SERVING, and the name of what it says.

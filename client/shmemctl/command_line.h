@@ -38,6 +38,7 @@ class CommandLine {
 void AddListCommands(CommandLine* line);
 void AddMappingCommands(CommandLine* line);
 void AddMapCommand(CommandLine* line);
+void AddEventsCommand(CommandLine* line);
 void AddProbeCommand(CommandLine* line);
 void AddRefreshCommand(CommandLine* line);
 void AddHealthCommand(CommandLine* line);

@@ -5,6 +5,7 @@ int main(int argc, char** argv) {
   shmemd::shmemctl::AddListCommands(&line);
   shmemd::shmemctl::AddMappingCommands(&line);
   shmemd::shmemctl::AddMapCommand(&line);
+  shmemd::shmemctl::AddEventsCommand(&line);
   shmemd::shmemctl::AddProbeCommand(&line);
   shmemd::shmemctl::AddRefreshCommand(&line);
   shmemd::shmemctl::AddHealthCommand(&line);

@@ -8,11 +8,14 @@
 #include <vector>
 
 #include "server/api/errors.h"
+#include "server/api/event_list.h"
+#include "server/api/list_page.h"
 #include "server/api/mapping_query.h"
 #include "server/api/page.h"
 #include "server/api/page_token.h"
 #include "server/api/resource_name.h"
 #include "server/convert/backend.h"
+#include "server/convert/event.h"
 #include "server/convert/finding.h"
 #include "server/convert/layout.h"
 #include "server/convert/region.h"
@@ -22,21 +25,8 @@
 namespace shmemd::api {
 namespace {
 
-constexpr int kDefaultPageSize = 100;
-constexpr int kMaxPageSize = 1000;
 constexpr int kDefaultExtents = 256;
 constexpr int kMaxExtents = 4096;
-// A page ends early at this size, well below the 4 MiB that clients take by default.
-constexpr size_t kMaxPageBytes = size_t{1} << 20;
-
-grpc::Status InvalidName(const absl::Status& status) {
-  return Error(grpc::StatusCode::INVALID_ARGUMENT, "RESOURCE_NAME_INVALID", std::string(status.message()));
-}
-
-grpc::Status Negative(const char* field, const char* reason, int value) {
-  return Error(grpc::StatusCode::INVALID_ARGUMENT, reason,
-               absl::StrCat(field, ": expected 0 or more, got ", value));
-}
 
 // How many findings an item brings along.
 size_t FindingsOf(v1::View view, v1::View unspecified) {
@@ -46,43 +36,6 @@ size_t FindingsOf(v1::View view, v1::View unspecified) {
 // Names a list and what selects its items, for its page tokens.
 std::string RequestKey(const char* list, const std::string& parent, bool flag = false) {
   return absl::StrCat(list, "\n", parent, flag ? "\n1" : "\n0");
-}
-
-// Asks for one item more than the page holds, to know whether there is another page.
-template <typename Request>
-grpc::Status ParseRange(const Request& request, const std::string& request_key, PageRange& range) {
-  if (request.page_size() < 0) return Negative("page_size", "PAGE_SIZE_INVALID", request.page_size());
-  const int size = request.page_size() == 0 ? kDefaultPageSize : std::min(request.page_size(), kMaxPageSize);
-  range.limit = static_cast<size_t>(size) + 1;
-  if (request.page_token().empty()) return grpc::Status::OK;
-  range.after = DecodePageToken(request_key, request.page_token());
-  if (range.after) return grpc::Status::OK;
-  return Error(grpc::StatusCode::INVALID_ARGUMENT, "PAGE_TOKEN_INVALID",
-               "page_token is not one that this list returned for this parent");
-}
-
-// Turns records into messages by `add` until the page is full in items or in bytes.
-template <typename Record, typename Key, typename Add>
-std::string FillPage(const std::vector<Record>& records, const PageRange& range,
-                     const std::string& request_key, const Key& key_of, const Add& add) {
-  size_t bytes = 0;
-  for (size_t i = 0; i < records.size(); ++i) {
-    if (i + 1 == range.limit || bytes > kMaxPageBytes)
-      return EncodePageToken(request_key, key_of(records[i - 1]));
-    bytes += add(records[i]);
-  }
-  return {};
-}
-
-template <typename Record, typename Add>
-std::string FillPage(const std::vector<Record>& records, const PageRange& range,
-                     const std::string& request_key, const Add& add) {
-  return FillPage(
-      records, range, request_key, [](const Record& record) { return KeyOf(record); }, add);
-}
-
-grpc::Status Invalid(const char* reason, const absl::Status& status) {
-  return Error(grpc::StatusCode::INVALID_ARGUMENT, reason, std::string(status.message()));
 }
 
 // Filter, order and parent of a list of mappings.
@@ -318,6 +271,36 @@ grpc::Status Inspector::ListFindings(const v1::ListFindingsRequest& request,
     return item.ByteSizeLong();
   }));
   return status;
+}
+
+grpc::Status Inspector::ListEvents(const v1::ListEventsRequest& request,
+                                   v1::ListEventsResponse& response) const {
+  absl::StatusOr<Scope> scope = ParseRegionParent(request.parent());
+  if (!scope.ok()) return InvalidName(scope.status());
+  const absl::StatusOr<uint64_t> types = ParseEventTypes(request.types());
+  if (!types.ok()) return Invalid("EVENT_TYPE_INVALID", types.status());
+  EventFilter filter{*std::move(scope), *types};
+  if (request.has_since()) filter.since_ns = convert::FromTimestamp(request.since());
+  // Revisions start anew with the process, so a token is good for one process only.
+  uint64_t epoch = 0;
+  reader_([&](const feed::ReplicaView& view) { epoch = view.events.epoch(); });
+  const std::string key =
+      absl::StrCat(RequestKey("events", request.parent()), "\n", *types, "\n", filter.since_ns, "\n", epoch);
+  PageRange range;
+  if (grpc::Status status = ParseRange(request, key, range); !status.ok()) return status;
+  std::vector<state::LogEntry> entries;
+  reader_([&](const feed::ReplicaView& view) { entries = CopyEvents(view, filter, range); });
+  response.set_next_page_token(FillPage(
+      entries, range, key,
+      [](const state::LogEntry& entry) {
+        return PageKey{{}, 0, entry.revision};
+      },
+      [&response](const state::LogEntry& entry) {
+        v1::Event& item = *response.add_events();
+        item = convert::ToProto(entry);
+        return item.ByteSizeLong();
+      }));
+  return grpc::Status::OK;
 }
 
 }  // namespace shmemd::api

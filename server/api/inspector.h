@@ -40,6 +40,7 @@ class Inspector {
   grpc::Status LookupMapping(const v1::LookupMappingRequest& request,
                              v1::LookupMappingResponse& response) const;
   grpc::Status ListFindings(const v1::ListFindingsRequest& request, v1::ListFindingsResponse& response) const;
+  grpc::Status ListEvents(const v1::ListEventsRequest& request, v1::ListEventsResponse& response) const;
 
  private:
   ReplicaReader reader_;

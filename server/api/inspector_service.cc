@@ -65,4 +65,10 @@ grpc::ServerUnaryReactor* InspectorService::ListFindings(grpc::CallbackServerCon
   return Finished(context, inspector_.ListFindings(*request, *response));
 }
 
+grpc::ServerUnaryReactor* InspectorService::ListEvents(grpc::CallbackServerContext* context,
+                                                       const v1::ListEventsRequest* request,
+                                                       v1::ListEventsResponse* response) {
+  return Finished(context, inspector_.ListEvents(*request, *response));
+}
+
 }  // namespace shmemd::api

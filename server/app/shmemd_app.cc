@@ -88,7 +88,10 @@ bool IsRelay(const state::BackendSpec& backend) { return backend.mode == state::
 
 }  // namespace
 
-ShmemdApp::ShmemdApp(Config config) : config_(std::move(config)), queue_(kQueueCapacity), hub_(PageSize()) {
+ShmemdApp::ShmemdApp(Config config)
+    : config_(std::move(config)),
+      queue_(kQueueCapacity),
+      hub_(PageSize(), static_cast<size_t>(config_.max_events)) {
   if (!std::any_of(config_.backends.begin(), config_.backends.end(), IsRelay)) return;
   relay_queue_.emplace(kQueueCapacity);
   relay_control_.emplace();

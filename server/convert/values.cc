@@ -33,6 +33,12 @@ google::protobuf::Timestamp ToTimestamp(int64_t wall_ns) {
   return out;
 }
 
+int64_t FromTimestamp(const google::protobuf::Timestamp& time) {
+  constexpr int64_t kLastSecond = std::numeric_limits<int64_t>::max() / kNanosPerSecond - 1;
+  const int64_t nanos = std::clamp<int64_t>(time.nanos(), 0, kNanosPerSecond - 1);
+  return std::clamp(time.seconds(), -kLastSecond, kLastSecond) * kNanosPerSecond + nanos;
+}
+
 google::protobuf::Duration ToDuration(int64_t duration_ns) {
   google::protobuf::Duration out;
   out.set_seconds(duration_ns / kNanosPerSecond);

@@ -15,6 +15,8 @@ int64_t SaturatedSum(uint64_t left, uint64_t right);
 
 // `wall_ns`: nanoseconds since the Unix epoch.
 google::protobuf::Timestamp ToTimestamp(int64_t wall_ns);
+// Nanoseconds since the Unix epoch; the nearest that fits where a client sends nonsense.
+int64_t FromTimestamp(const google::protobuf::Timestamp& time);
 google::protobuf::Duration ToDuration(int64_t duration_ns);
 
 }  // namespace shmemd::convert

@@ -46,6 +46,7 @@ class FakeShmemd::Inspector final : public v1::ShmemInspector::Service {
   explicit Inspector(const CannedData* data) : data_(data) {}
   int call_count() const { return calls_; }
   const std::string& asked_mappings() const { return asked_mappings_; }
+  const v1::ListEventsRequest& asked_events() const { return asked_events_; }
 
   grpc::Status GetServerInfo(grpc::ServerContext* context, const v1::GetServerInfoRequest*,
                              v1::GetServerInfoResponse* response) override {
@@ -110,6 +111,13 @@ class FakeShmemd::Inspector final : public v1::ShmemInspector::Service {
     return NotFound(request->name(), "MAPPING_NOT_FOUND");
   }
 
+  grpc::Status ListEvents(grpc::ServerContext* context, const v1::ListEventsRequest* request,
+                          v1::ListEventsResponse* response) override {
+    asked_events_ = *request;
+    return Page(context, *request, data_->events, "", response, response->mutable_events(),
+                [](const v1::Event& item) { return item.backend(); });
+  }
+
   grpc::Status ListFindings(grpc::ServerContext* context, const v1::ListFindingsRequest* request,
                             v1::ListFindingsResponse* response) override {
     return Page(context, *request, data_->findings, request->parent(), response, response->mutable_findings(),
@@ -153,6 +161,7 @@ class FakeShmemd::Inspector final : public v1::ShmemInspector::Service {
   const CannedData* data_;
   std::atomic<int> calls_ = 0;
   std::string asked_mappings_;
+  v1::ListEventsRequest asked_events_;
 };
 
 class FakeShmemd::Admin final : public v1::ShmemAdmin::Service {
@@ -213,5 +222,7 @@ FakeShmemd::~FakeShmemd() {
 int FakeShmemd::call_count() const { return inspector_->call_count(); }
 
 std::string FakeShmemd::asked_mappings() const { return inspector_->asked_mappings(); }
+
+v1::ListEventsRequest FakeShmemd::asked_events() const { return inspector_->asked_events(); }
 
 }  // namespace shmemd::client
