@@ -1,5 +1,7 @@
 #include "server/api/inspector_service.h"
 
+#include "server/api/watch_stream.h"
+
 namespace shmemd::api {
 namespace {
 
@@ -69,6 +71,11 @@ grpc::ServerUnaryReactor* InspectorService::ListEvents(grpc::CallbackServerConte
                                                        const v1::ListEventsRequest* request,
                                                        v1::ListEventsResponse* response) {
   return Finished(context, inspector_.ListEvents(*request, *response));
+}
+
+grpc::ServerWriteReactor<grpc::ByteBuffer>* InspectorService::Watch(grpc::CallbackServerContext*,
+                                                                    const grpc::ByteBuffer* request) {
+  return WatchStream::Start(watch_feed_, *request);
 }
 
 }  // namespace shmemd::api

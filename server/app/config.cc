@@ -144,6 +144,8 @@ std::vector<Setting> MakeSettings() {
        Bytes(&Config::max_window_bytes)},
       {"limits.max_events", "N", "4096", "how many of the last events are kept, about 400 bytes each",
        Count(&Config::max_events, 1'000'000)},
+      {"limits.max_watchers", "N", "1024", "most streams of Watch at a time",
+       Count(&Config::max_watchers, 1'000'000)},
       {"timeouts.connect", "DURATION", "5s", "how long connecting and each step of the handshake may take",
        DurationMs(&Config::connect_timeout_ms)},
       {"timeouts.query", "DURATION", "5s", "how long the reply to GET_SHMEM_CONFIG may take",

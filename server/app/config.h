@@ -31,6 +31,7 @@ struct Config {
   int64_t max_mappings = 1024;
   int64_t max_window_bytes = int64_t{1} << 40;
   int64_t max_events = 4096;
+  int64_t max_watchers = 1024;
   int64_t connect_timeout_ms = 5000;
   int64_t query_timeout_ms = 5000;
   int64_t reconnect_min_ms = 100;

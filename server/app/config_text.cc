@@ -41,10 +41,10 @@ std::string DescribeConfig(const Config& config) {
       config.AdminSocketPath(), " (", config.api_admin_socket_mode, ")\n", "api.listen       ",
       config.api_listen, "\n", "metrics.listen   ", config.metrics_listen, "\n", "limits           ",
       config.max_mappings, " mappings a back-end, windows up to ", config.max_window_bytes,
-      " bytes, the last ", config.max_events, " events\n", "timeouts         connect ",
-      config.connect_timeout_ms, " ms, query ", config.query_timeout_ms, " ms, shutdown ",
-      config.shutdown_timeout_ms, " ms\n", "reconnect        ", config.reconnect_min_ms, " to ",
-      config.reconnect_max_ms, " ms\n", "log.level        ", config.log_level, "\n");
+      " bytes, the last ", config.max_events, " events, ", config.max_watchers, " watchers\n",
+      "timeouts         connect ", config.connect_timeout_ms, " ms, query ", config.query_timeout_ms,
+      " ms, shutdown ", config.shutdown_timeout_ms, " ms\n", "reconnect        ", config.reconnect_min_ms,
+      " to ", config.reconnect_max_ms, " ms\n", "log.level        ", config.log_level, "\n");
   absl::StrAppend(&text, "relay            ", DescribeChoices(config.relay_defaults), ", sockets ",
                   DescribeOwners(config.relay_defaults), "\n");
   if (config.backends.empty()) absl::StrAppend(&text, "back-ends        none\n");

@@ -22,32 +22,41 @@ inline constexpr uint64_t kPage = 4096;
 class Fleet {
  public:
   void Attach(const std::string& id, state::Mode mode = state::Mode::kFrontend) {
-    base::MutexLock lock(mutex_);
-    state::BackendSpec spec{id, "/run/" + id + ".sock", mode, state::Origin::kConfig};
-    if (mode == state::Mode::kRelay) spec.frontend_socket = "/run/vm/" + id + ".sock";
-    owned_[id] = std::make_unique<state::Backend>(state::BackendHandle{++handles_}, std::move(spec),
-                                                  "uid-of-" + id, kStartNs, kPage);
-    Log(*owned_[id], state::LogKind::kAttached);
-    Index();
+    {
+      base::MutexLock lock(mutex_);
+      state::BackendSpec spec{id, "/run/" + id + ".sock", mode, state::Origin::kConfig};
+      if (mode == state::Mode::kRelay) spec.frontend_socket = "/run/vm/" + id + ".sock";
+      owned_[id] = std::make_unique<state::Backend>(state::BackendHandle{++handles_}, std::move(spec),
+                                                    "uid-of-" + id, kStartNs, kPage);
+      Log(*owned_[id], state::LogKind::kAttached);
+      Index();
+    }
+    Tell();
   }
 
   void Detach(const std::string& id) {
-    base::MutexLock lock(mutex_);
-    Log(*owned_.at(id), state::LogKind::kDetached);
-    owned_.erase(id);
-    Index();
+    {
+      base::MutexLock lock(mutex_);
+      Log(*owned_.at(id), state::LogKind::kDetached);
+      owned_.erase(id);
+      Index();
+    }
+    Tell();
   }
 
   void Apply(const std::string& id, const state::EventBody& body) {
-    base::MutexLock lock(mutex_);
-    state::Backend& backend = *owned_.at(id);
-    state::Event event;
-    event.backend = backend.handle();
-    event.sequence = ++revision_;
-    event.wall_time_ns = TimeOf(revision_);
-    event.body = body;
-    log_.Add({revision_, event.wall_time_ns, event.backend, state::LogKind::kEvent, id, body,
-              state::ApplyAndCompare(backend, event)});
+    {
+      base::MutexLock lock(mutex_);
+      state::Backend& backend = *owned_.at(id);
+      state::Event event;
+      event.backend = backend.handle();
+      event.sequence = ++revision_;
+      event.wall_time_ns = TimeOf(revision_);
+      event.body = body;
+      log_.Add({revision_, event.wall_time_ns, event.backend, state::LogKind::kEvent, id, body,
+                state::ApplyAndCompare(backend, event)});
+    }
+    Tell();
   }
 
   // A session as far as ACTIVE; the regions come after.
@@ -99,6 +108,13 @@ class Fleet {
     Apply(id, settled);
   }
 
+  // Called after each change, with nothing locked.
+  void SetListener(std::function<void()> on_change) { on_change_ = std::move(on_change); }
+  uint64_t revision() {
+    base::MutexLock lock(mutex_);
+    return revision_;
+  }
+
   ReplicaReader reader() {
     return [this](const std::function<void(const feed::ReplicaView&)>& read) {
       base::MutexLock lock(mutex_);
@@ -121,6 +137,11 @@ class Fleet {
     for (const auto& [id, backend] : owned_) by_id_[id] = backend.get();
   }
 
+  void Tell() const {
+    if (on_change_) on_change_();
+  }
+
+  std::function<void()> on_change_;
   base::Mutex mutex_;
   absl::btree_map<std::string, std::unique_ptr<state::Backend>> owned_ ABSL_GUARDED_BY(mutex_);
   feed::BackendsById by_id_ ABSL_GUARDED_BY(mutex_);
