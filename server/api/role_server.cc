@@ -1,5 +1,6 @@
 #include "server/api/role_server.h"
 
+#include <grpc/grpc.h>
 #include <grpcpp/security/server_credentials.h>
 #include <grpcpp/server_builder.h>
 
@@ -25,6 +26,11 @@ void SetLimits(grpc::ServerBuilder& builder) {
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, kLeastPingIntervalMs);
 }
 
+// Keeps gRPC's library until the process ends. A write that did not fit into a socket leaves a thread of gRPC
+// in epoll_wait for up to 10 s, and whoever lets go of the library last waits for that thread: the end of the
+// last server would take as long.
+void KeepLibrary() { grpc_init(); }
+
 }  // namespace
 
 std::vector<std::string> RoleServer::ServiceNames() {
@@ -46,6 +52,7 @@ RoleServer::RoleServer(const Inspector& inspector, WatchFeed& watch_feed,
 RoleServer::~RoleServer() { Shutdown(std::chrono::system_clock::now()); }
 
 absl::Status RoleServer::Start(const std::vector<int>& listeners) {
+  KeepLibrary();
   grpc::ServerBuilder builder;
   SetLimits(builder);
   std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> interceptors;

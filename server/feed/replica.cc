@@ -22,7 +22,9 @@ void ApplyEvent(state::Backend& table, const state::Event& event, uint64_t revis
 void LogMembership(const state::Backend& table, state::LogKind kind, uint64_t revision,
                    state::EventLog* log) {
   if (log == nullptr) return;
-  log->Add({revision, base::WallNanos(), table.handle(), kind, table.spec().id, {}, {}});
+  const bool attached = kind == state::LogKind::kAttached;
+  const int64_t wall_time_ns = attached ? table.status().create_time_ns : base::WallNanos();
+  log->Add({revision, wall_time_ns, table.handle(), kind, table.spec().id, {}, {}});
 }
 
 void Restore(state::Backend& table, const StatusSlice& slice) {

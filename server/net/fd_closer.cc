@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <chrono>
 #include <deque>
 #include <system_error>
@@ -40,8 +41,13 @@ bool ClosesAtOnce(int fd) {
 struct FdCloser::Shared {
   struct Slow {
     base::UniqueFd fd;
-    std::shared_ptr<std::atomic<size_t>> count;
+    std::shared_ptr<Tally::Counts> counts;
   };
+  // The oldest one of a source that has a thread left for it.
+  std::deque<Slow>::iterator Next() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {
+    return std::find_if(waiting.begin(), waiting.end(),
+                        [](const Slow& slow) { return slow.counts->closing < kMaxThreadsOfOne; });
+  }
   std::atomic<size_t> waiting_count = 0;
   std::atomic<int64_t> last_taken_ns = 0;
   base::Mutex mutex;
@@ -89,11 +95,11 @@ absl::Status FdCloser::AddThread() {
 void FdCloser::Close(std::vector<base::UniqueFd>& fds, const Tally& tally) {
   std::vector<Shared::Slow> slow;
   for (base::UniqueFd& fd : fds) {
-    if (fd.is_open() && !ClosesAtOnce(fd.get())) slow.push_back({std::move(fd), tally.count_});
+    if (fd.is_open() && !ClosesAtOnce(fd.get())) slow.push_back({std::move(fd), tally.counts_});
   }
   fds.clear();
   if (slow.empty()) return;
-  *tally.count_ += slow.size();
+  tally.counts_->waiting += slow.size();
   if (shared_->waiting_count.fetch_add(slow.size()) == 0) shared_->last_taken_ns = base::MonotonicNanos();
   base::MutexLock lock(shared_->mutex);
   for (Shared::Slow& entry : slow) shared_->waiting.push_back(std::move(entry));
@@ -113,19 +119,27 @@ void FdCloser::Run(const std::shared_ptr<Shared>& shared) {
     Shared::Slow entry;
     {
       base::MutexLock lock(shared->mutex);
-      while (shared->waiting.empty() && !shared->stopping) shared->changed.wait(shared->mutex);
-      if (shared->waiting.empty()) {
-        ++shared->done;
-        shared->changed.notify_all();
-        return;
+      auto next = shared->Next();
+      while (next == shared->waiting.end()) {
+        if (shared->stopping && shared->waiting.empty()) {
+          ++shared->done;
+          shared->changed.notify_all();
+          return;
+        }
+        shared->changed.wait(shared->mutex);
+        next = shared->Next();
       }
-      entry = std::move(shared->waiting.front());
-      shared->waiting.pop_front();
+      entry = std::move(*next);
+      shared->waiting.erase(next);
+      ++entry.counts->closing;
     }
     --shared->waiting_count;
     shared->last_taken_ns = base::MonotonicNanos();
     entry.fd.reset();  // outside the lock: this is what may hang
-    --*entry.count;
+    --entry.counts->waiting;
+    base::MutexLock lock(shared->mutex);
+    --entry.counts->closing;
+    shared->changed.notify_all();
   }
 }
 

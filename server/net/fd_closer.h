@@ -3,8 +3,8 @@
 //
 // Owned by a loop, used on its thread. What the kernel closes by itself is closed at once; files and devices
 // by threads. A descriptor whose close hangs is held open until it comes back and takes one of a few threads
-// with it; the others go on. Who takes descriptors from a peer counts what waits, and takes no more while it
-// is much.
+// with it; the others go on, and no source can take all of them. Who takes descriptors from a peer counts
+// what waits, and takes no more while it is much.
 #pragma once
 
 #include <absl/status/status.h>
@@ -24,15 +24,22 @@ class FdCloser {
  public:
   // The most closes that may hang at a time; those behind them wait.
   static constexpr size_t kMaxThreads = 16;
+  // And of one source.
+  static constexpr size_t kMaxThreadsOfOne = 4;
 
-  // Counts those descriptors of one source that wait to be closed. Owned by the source, for any closer.
+  // Counts those descriptors of one source that wait to be closed. Owned by the source, for any closer; a
+  // copy counts the same.
   class Tally {
    public:
-    size_t waiting() const { return *count_; }
+    size_t waiting() const { return counts_->waiting; }
 
    private:
     friend class FdCloser;
-    std::shared_ptr<std::atomic<size_t>> count_ = std::make_shared<std::atomic<size_t>>(0);
+    struct Counts {
+      std::atomic<size_t> waiting = 0;
+      std::atomic<size_t> closing = 0;  // of them, by a thread just now
+    };
+    std::shared_ptr<Counts> counts_ = std::make_shared<Counts>();
   };
 
   FdCloser();

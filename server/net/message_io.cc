@@ -7,11 +7,14 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 namespace shmemd::net {
 namespace {
 
 constexpr size_t kControlBytes = CMSG_SPACE(kMaxFdsPerMessage * sizeof(int));
+// <linux/socket.h> since 6.5: a descriptor of the sender's process.
+constexpr int kScmPidfd = 4;
 
 struct ControlBuffer {
   alignas(cmsghdr) std::array<char, kControlBytes> bytes;
@@ -22,6 +25,7 @@ IoResult FromErrno(int error_number) {
     case EAGAIN:
     case ETOOMANYREFS:
     case ENOBUFS:
+    case ENOMEM:
       return {IoStatus::kWouldBlock, 0, error_number};
     case EPIPE:
     case ECONNRESET:
@@ -34,12 +38,16 @@ IoResult FromErrno(int error_number) {
 void TakeFds(msghdr& message, std::vector<base::UniqueFd>& fds) {
   for (cmsghdr* control = CMSG_FIRSTHDR(&message); control != nullptr;
        control = CMSG_NXTHDR(&message, control)) {
-    if (control->cmsg_level != SOL_SOCKET || control->cmsg_type != SCM_RIGHTS) continue;
+    const bool rights = control->cmsg_level == SOL_SOCKET && control->cmsg_type == SCM_RIGHTS;
+    // Whoever handed us a socket of its own making may have asked for these on it (SO_PASSPIDFD).
+    const bool pidfd = control->cmsg_level == SOL_SOCKET && control->cmsg_type == kScmPidfd;
+    if (!rights && !pidfd) continue;
     const size_t count = (control->cmsg_len - CMSG_LEN(0)) / sizeof(int);
     for (size_t i = 0; i < count; ++i) {
       int fd = -1;
       std::memcpy(&fd, CMSG_DATA(control) + i * sizeof(int), sizeof(int));
-      fds.emplace_back(fd);
+      base::UniqueFd owned(fd);
+      if (rights) fds.push_back(std::move(owned));
     }
   }
 }

@@ -50,7 +50,7 @@ bool AllRead(int socket);
 
 // Writes what fits. `fds` (at most kMaxFdsPerMessage, borrowed) go with the first byte: leave them out when
 // the rest of a message is sent. ETOOMANYREFS, too many descriptors in flight for this user, is kWouldBlock,
-// and no readiness event will follow it: try again by a timer.
+// as is a moment without memory, and no readiness event will follow them: try again by a timer.
 IoResult Send(int socket, std::span<const uint8_t> bytes, std::span<const int> fds = {});
 
 }  // namespace shmemd::net

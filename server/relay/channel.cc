@@ -16,6 +16,8 @@ constexpr int64_t kFirstRetryNs = 1'000'000;
 constexpr int64_t kLastRetryNs = 100'000'000;
 // Writes of a peer that are thrown away at most when its channel ends; its send buffer holds fewer.
 constexpr int kMostDiscards = 16384;
+// Of both directions in one turn: a peer that reads nothing and floods must not keep the thread to itself.
+constexpr int kMostRounds = 8;
 
 constexpr std::array<Sender, 2> kSenders = {Sender::kFrontend, Sender::kBackend};
 
@@ -57,10 +59,10 @@ absl::Status Channel::Start() {
 void Channel::Advance() {
   if (finished_ || advancing_) return;
   advancing_ = true;
-  AdvanceBoth();
+  const bool more = AdvanceBoth();
   for (const Sender sender : kSenders) PassOnEnd(sender);
   const bool over = IsOver();
-  if (!over) ArmTimer();
+  if (!over) ArmTimer(more);
   observer_.OnAdvanced();
   advancing_ = false;
   if (!over || finished_) return;
@@ -68,22 +70,24 @@ void Channel::Advance() {
   observer_.OnFinished();
 }
 
-// A message that is held waits for one that goes the other way, and an answer of our own for its turn.
-void Channel::AdvanceBoth() {
-  uint64_t before = 0;
-  uint64_t after = 0;
-  do {
-    before = after;
-    after = 0;
-    for (const Sender sender : kSenders) {
-      Pump& direction = pump(sender);
-      direction.Advance();
-      after += direction.traffic().messages;
-    }
+// A message that is held waits for one that goes the other way, and an answer of our own for its turn. True:
+// what they wait for may be there, and is looked for in the next turn.
+bool Channel::AdvanceBoth() {
+  const auto passed = [this] {
+    return pump(Sender::kFrontend).traffic().messages + pump(Sender::kBackend).traffic().messages;
+  };
+  uint64_t before = passed();
+  for (int round = 0; round < kMostRounds; ++round) {
+    for (const Sender sender : kSenders) pump(sender).Advance();
+    const uint64_t after = passed();
     if (after != before) retry_ns_ = kFirstRetryNs;
-  } while (after != before && (pump(Sender::kFrontend).state() == PumpState::kHeld ||
-                               pump(Sender::kBackend).state() == PumpState::kHeld ||
-                               !pump(Sender::kFrontend).own_free() || !pump(Sender::kBackend).own_free()));
+    const bool waits = std::any_of(kSenders.begin(), kSenders.end(), [this](Sender sender) {
+      return pump(sender).state() == PumpState::kHeld || !pump(sender).own_free();
+    });
+    if (after == before || !waits) return false;
+    before = after;
+  }
+  return true;
 }
 
 void Channel::PassOnEnd(Sender sender) {
@@ -116,11 +120,11 @@ bool Channel::IsOver() const {
          (backend_ended && net::PeerGone(socket(Sender::kBackend)));
 }
 
-void Channel::ArmTimer() {
+void Channel::ArmTimer(bool more) {
   const auto any = [this](PumpState state) {
     return pump(Sender::kFrontend).state() == state || pump(Sender::kBackend).state() == state;
   };
-  const bool more = any(PumpState::kMore);
+  more |= any(PumpState::kMore);
   if (!more && !any(PumpState::kRetry)) return;
   RunAfter(more ? 0 : retry_ns_);
   if (!more) retry_ns_ = std::min(retry_ns_ * 2, kLastRetryNs);

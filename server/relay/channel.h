@@ -54,11 +54,11 @@ class Channel {
   bool finished() const { return finished_; }
 
  private:
-  void AdvanceBoth();
+  bool AdvanceBoth();
   void PassOnEnd(session::Sender sender);
   void TellEnd(session::Sender sender, bool stuck);
   bool IsOver() const;
-  void ArmTimer();
+  void ArmTimer(bool more);
   void RunAfter(int64_t delay_ns);
   void CancelTimer();
   int socket(session::Sender side) const { return sockets_[static_cast<size_t>(side)].get(); }

@@ -18,8 +18,8 @@ using net::IoStatus;
 using session::Verdict;
 using vhost::kHeaderBytes;
 
-// Tries on which the kernel could not give all descriptors before that is taken for final.
-constexpr int kMaxLostTries = 100;
+// How long the kernel may be unable to give all descriptors before that is taken for final.
+constexpr int64_t kMostLostNs = 10'000'000'000;
 
 std::vector<int> Numbers(const std::vector<base::UniqueFd>& fds) {
   std::vector<int> numbers;
@@ -98,10 +98,12 @@ Pump::Next Pump::LookAtQueue() {
   if (result.status != IoStatus::kDone) return SourceFailed(result);
   if (result.fds_lost) {
     CloseDescriptors();
-    if (++lost_fds_ < kMaxLostTries) return Stop(PumpState::kRetry);
+    const int64_t now_ns = base::MonotonicNanos();
+    if (lost_since_ns_ == 0) lost_since_ns_ = now_ns;
+    if (now_ns - lost_since_ns_ < kMostLostNs) return Stop(PumpState::kRetry);
     return SinkFailed({IoStatus::kError, 0, EMFILE});
   }
-  lost_fds_ = 0;
+  lost_since_ns_ = 0;
   const vhost::Frame frame = vhost::PeekFrame(std::span<const uint8_t>(journal.buffer).first(result.bytes));
   // A peek that is full may have met those of the message behind.
   const bool descriptors_known =
@@ -288,7 +290,8 @@ Pump::Next Pump::Stop(PumpState state) {
 // The end of the source. What came of a message that never became whole is handed on all the same: the peer
 // sees the same torn bytes as without us.
 Pump::Next Pump::SourceFailed(const IoResult& result) {
-  if (result.status == IoStatus::kWouldBlock) return Stop(PumpState::kWaiting);
+  if (result.status == IoStatus::kWouldBlock)
+    return Stop(result.error_number == EAGAIN ? PumpState::kWaiting : PumpState::kRetry);
   Journal& journal = *journal_;
   error_number_ = result.error_number;
   torn_ = journal.step != Journal::Step::kIdle;

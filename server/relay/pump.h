@@ -130,7 +130,7 @@ class Pump {
   vhost::Header parts_header_;
   bool torn_ = false;
   int error_number_ = 0;
-  int lost_fds_ = 0;  // tries in a row on which the kernel had no room for descriptors
+  int64_t lost_since_ns_ = 0;  // monotonic, since when the kernel had no room for descriptors; 0: it has
   PumpState state_ = PumpState::kWaiting;
   state::TrafficCounters traffic_;
   state::DurationHistogram durations_;

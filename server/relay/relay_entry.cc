@@ -10,6 +10,7 @@
 
 #include "server/base/clock.h"
 #include "server/net/unix_socket.h"
+#include "server/relay/traffic_sum.h"
 
 namespace shmemd::relay {
 namespace {
@@ -23,6 +24,8 @@ constexpr int64_t kTrafficPeriodNs = 100'000'000;
 // A session that lasted this many first pauses was a good one: the pauses start anew.
 constexpr int64_t kGoodPauses = 10;
 constexpr int kMostDoublings = 16;
+// In one turn; as many as wait at most. Whoever comes meanwhile rings again.
+constexpr int kMostRefusals = 128;
 
 state::PeerProcess PeerOf(int socket) {
   const net::PeerCredentials peer = net::ReadPeerCredentials(socket);
@@ -58,23 +61,6 @@ absl::StatusOr<std::optional<net::UnixListener>> ListenIf(state::SocketRole role
                         absl::StrCat("back-end ", spec.id, ": ", listener.status().message()));
   }
   return std::optional<net::UnixListener>(*std::move(listener));
-}
-
-void Add(const state::Traffic& from, state::Traffic& to) {
-  for (size_t channel = 0; channel < to.size(); ++channel) {
-    for (size_t sender = 0; sender < to[channel].size(); ++sender) {
-      state::TrafficCounters& sum = to[channel][sender];
-      sum.messages += from[channel][sender].messages;
-      sum.bytes += from[channel][sender].bytes;
-      sum.fds += from[channel][sender].fds;
-      sum.decode_errors += from[channel][sender].decode_errors;
-    }
-  }
-}
-
-void Add(const state::DurationHistogram& from, state::DurationHistogram& to) {
-  for (size_t i = 0; i < to.counts.size(); ++i) to.counts[i] += from.counts[i];
-  to.sum_ns += from.sum_ns;
 }
 
 }  // namespace
@@ -131,9 +117,10 @@ void RelayEntry::GetBackend() {
   if (backend_listener_) {
     base::UniqueFd backend = backend_listener_->Accept(true);
     if (backend.is_open()) return TakeBackend(std::move(backend));
-    if (net::Readable(backend_listener_->fd()))
-      TryAgainLater(&RelayEntry::GetBackend);  // no descriptors left
-    return NoBackend({.reason = StateReason::kSocketMissing});
+    NoBackend({.reason = StateReason::kSocketMissing});
+    // It waits and could not be had, e.g. for want of a descriptor; no edge tells when it can.
+    if (net::Readable(backend_listener_->fd())) TryAgainLater(&RelayEntry::GetBackend);
+    return;
   }
   net::ConnectAttempt attempt = net::TryConnect(spec().backend_socket);
   if (attempt.socket.is_open()) return TakeBackend(std::move(attempt.socket));
@@ -181,8 +168,7 @@ void RelayEntry::GetFrontend() {
   if (frontend_listener_) {
     base::UniqueFd frontend = frontend_listener_->Accept(true);
     if (frontend.is_open()) return BeginSession(std::move(frontend));
-    if (net::Readable(frontend_listener_->fd()))
-      TryAgainLater(&RelayEntry::GetFrontend);  // no descriptors left
+    if (net::Readable(frontend_listener_->fd())) TryAgainLater(&RelayEntry::GetFrontend);
     return;
   }
   net::ConnectAttempt attempt = net::TryConnect(spec().frontend_socket);
@@ -205,7 +191,7 @@ void RelayEntry::FrontendListens() {
 // on_backend_missing: refuse. Who waits is told at once, by an end.
 void RelayEntry::RefuseFrontends() {
   if (!frontend_listener_ || spec().on_backend_missing != state::OnBackendMissing::kRefuse) return;
-  while (frontend_listener_->Accept(true).is_open()) {
+  for (int i = 0; i < kMostRefusals && frontend_listener_->Accept(true).is_open(); ++i) {
   }
 }
 
@@ -220,7 +206,7 @@ void RelayEntry::BeginSession(base::UniqueFd frontend) {
                                         .page_size = table().page_size(),
                                         .query_timeout_ns = context_.config.query_timeout_ns,
                                         .previous_config = previous_config_};
-  const RelaySession::Context context{context_.loop, context_.closer, *this, *this};
+  const RelaySession::Context context{context_.loop, context_.closer, *this, *this, tally_};
   session_ = std::make_unique<RelaySession>(context, options, std::move(frontend), std::move(idle_backend_));
   session_since_ns_ = base::MonotonicNanos();
   if (session_->Start().ok()) {
@@ -297,7 +283,7 @@ void RelayEntry::Stop() {
 }
 
 void RelayEntry::Rest() {
-  for (auto* timer : {&step_timer_, &over_timer_, &traffic_timer_}) Cancel(*timer);
+  for (auto* timer : {&step_timer_, &over_timer_, &traffic_timer_, &refresh_timer_}) Cancel(*timer);
   for (const net::EventLoop::WatchId watch : {frontend_watch_, backend_watch_, idle_watch_})
     context_.loop.Unwatch(watch);
   idle_backend_.reset();
@@ -328,10 +314,17 @@ void RelayEntry::Refresh(RefreshDone done) {
   if (refresh_done_) return refuse(feed::CommandFailure::kBackendBusy, "another refresh is under way");
   if (!session_) return refuse(feed::CommandFailure::kBackendUnreachable, "no session is under way");
   refresh_done_ = std::move(done);
+  // An earlier question may be without an answer, and then no other is asked.
+  refresh_timer_ = context_.loop.After(2 * context_.config.query_timeout_ns, [this] {
+    refresh_timer_.reset();
+    CompleteRefresh(feed::CommandFailure::kBackendBusy,
+                    absl::StrCat("back-end ", spec().id, ": GET_SHMEM_CONFIG could not be asked yet"));
+  });
   session_->AskAgain();
 }
 
 void RelayEntry::CompleteRefresh(feed::CommandFailure failure, std::string message) {
+  Cancel(refresh_timer_);
   if (RefreshDone done = std::exchange(refresh_done_, nullptr))
     done({failure, std::move(message), std::nullopt});
 }

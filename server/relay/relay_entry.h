@@ -82,7 +82,8 @@ class RelayEntry final : state::EventSink, RelaySession::Observer {
   net::EventLoop::WatchId frontend_watch_ = net::EventLoop::kNoWatch;
   net::EventLoop::WatchId backend_watch_ = net::EventLoop::kNoWatch;
   net::EventLoop::WatchId idle_watch_ = net::EventLoop::kNoWatch;  // on `idle_backend_`
-  base::UniqueFd idle_backend_;                                    // connected, waits for its front-end
+  const net::FdCloser::Tally tally_;
+  base::UniqueFd idle_backend_;  // connected, waits for its front-end
   std::unique_ptr<RelaySession> session_;
   std::optional<vhost::ShmemConfigReply> previous_config_;
   state::Traffic past_traffic_{};  // of the sessions before
@@ -92,6 +93,7 @@ class RelayEntry final : state::EventSink, RelaySession::Observer {
   std::optional<net::EventLoop::TimerId> step_timer_;
   std::optional<net::EventLoop::TimerId> over_timer_;
   std::optional<net::EventLoop::TimerId> traffic_timer_;
+  std::optional<net::EventLoop::TimerId> refresh_timer_;
   RefreshDone refresh_done_;
 };
 

@@ -5,6 +5,7 @@
 
 #include "server/base/clock.h"
 #include "server/net/fd_facts.h"
+#include "server/relay/traffic_sum.h"
 #include "server/vhost/codec.h"
 
 namespace shmemd::relay {
@@ -41,18 +42,6 @@ std::vector<base::FdFacts> FactsOf(const PassingMessage& message, const std::vec
   return facts;
 }
 
-void Add(const state::DurationHistogram& from, state::DurationHistogram& to) {
-  for (size_t i = 0; i < to.counts.size(); ++i) to.counts[i] += from.counts[i];
-  to.sum_ns += from.sum_ns;
-}
-
-void Add(const state::TrafficCounters& from, state::TrafficCounters& to) {
-  to.messages += from.messages;
-  to.bytes += from.bytes;
-  to.fds += from.fds;
-  to.decode_errors += from.decode_errors;
-}
-
 }  // namespace
 
 // A channel and what the session has to know about it.
@@ -61,8 +50,8 @@ class RelaySession::Line final : public Channel::Observer {
   Line(RelaySession& session, vhost::Channel kind, base::UniqueFd frontend, base::UniqueFd backend)
       : session_(session),
         kind_(kind),
-        channel_(session.context_.loop, session.context_.closer, session.tally_, kind, std::move(frontend),
-                 std::move(backend), *this) {}
+        channel_(session.context_.loop, session.context_.closer, session.context_.tally, kind,
+                 std::move(frontend), std::move(backend), *this) {}
 
   Channel& channel() { return channel_; }
   const Channel& channel() const { return channel_; }
@@ -111,11 +100,13 @@ Verdict RelaySession::Judge(const Line& line, const PassingMessage& message,
     return Verdict::kForward;
   const Verdict verdict = tracker_.Judge(message);
   if (verdict == Verdict::kSwapBackendFd) {
+    if (channels_begun_ >= kMostBackendChannels) return Verdict::kForward;
     swapped_ = SwapBackendFd(fds);
     return swapped_ ? verdict : Verdict::kForward;
   }
-  if (verdict == Verdict::kRefuse && !line.channel().pump(Sender::kFrontend).own_free())
-    return Verdict::kHold;
+  // A back-end that reads no answers any more waits for none.
+  const Pump& answers = line.channel().pump(Sender::kFrontend);
+  if (verdict == Verdict::kRefuse && !answers.own_free() && !answers.ended()) return Verdict::kHold;
   return verdict;
 }
 
@@ -136,7 +127,9 @@ void RelaySession::BeginBackendChannel() {
   auto line = std::make_unique<Line>(*this, vhost::Channel::kBackend, std::move(ends.frontend),
                                      std::move(ends.backend));
   if (!line->channel().Start().ok()) return tracker_.BackendChannelOdd(1);
+  ++channels_begun_;
   if (backend_lines_.size() >= kMaxBackendChannels) {
+    backend_lines_.front()->channel().Advance();
     Retire(*backend_lines_.front());
     backend_lines_.erase(backend_lines_.begin());
   }
@@ -166,12 +159,17 @@ void RelaySession::ArmLinger() {
 }
 
 void RelaySession::Hurry() {
+  hurried_ = true;
   if (main_over_ && !over_) ArmLinger();
 }
 
 void RelaySession::OnLineFinished(Line& line) {
   if (over_) return;
-  if (&line == main_.get()) return Finish();
+  if (&line == main_.get()) {
+    // Both ways broke off, and nobody's end was read. No proof that the VMM has dropped its mappings.
+    if (!peer_ended_) EndMain(Sender::kBackend, {});
+    return Finish();
+  }
   if (!backend_lines_.empty() && &line == backend_lines_.back().get()) tracker_.BackendChannelEnded();
   if (main_over_) return Finish();
   // Not now: the line is on the stack.
@@ -201,7 +199,7 @@ void RelaySession::Finish() {
   for (const auto& line : backend_lines_) line->channel().Advance();
   if (over_) return;
   if (LastWordsWait()) {
-    if (frontend_ended_first_) ArmLinger();
+    if (frontend_ended_first_ || hurried_) ArmLinger();
     return;
   }
   tracker_.SessionEnded();

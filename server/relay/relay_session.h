@@ -32,12 +32,13 @@ class RelaySession {
     virtual void OnSessionOver() = 0;
   };
 
-  // All of it outlives the session.
+  // What it refers to outlives the session.
   struct Context {
     net::EventLoop& loop;
     net::FdCloser& closer;
     state::EventSink& sink;
     Observer& observer;
+    net::FdCloser::Tally tally = {};  // of the sessions before, whose descriptors may wait still
   };
 
   // Both sockets are connected streams. Nothing happens before Start.
@@ -67,6 +68,9 @@ class RelaySession {
   class Line;
   // Beyond so many the oldest is closed: a front-end needs one, and replaces it rarely.
   static constexpr size_t kMaxBackendChannels = 4;
+  // In one session; later ones go past us. Each one that is dropped unread keeps the descriptors in its
+  // queues under way, and the kernel grants a user only so many.
+  static constexpr int kMostBackendChannels = 64;
 
   session::Verdict Judge(const Line& line, const session::PassingMessage& message,
                          std::vector<base::UniqueFd>& fds);
@@ -87,7 +91,6 @@ class RelaySession {
 
   const Context context_;
   session::SessionTracker tracker_;
-  net::FdCloser::Tally tally_;
   std::unique_ptr<Line> main_;
   std::vector<std::unique_ptr<Line>> backend_lines_;  // the last one is the current one
   std::optional<BackendChannelEnds> swapped_;         // SET_BACKEND_REQ_FD is on its way with them
@@ -99,6 +102,8 @@ class RelaySession {
   int64_t armed_deadline_ns_ = INT64_MAX;
   bool peer_ended_ = false;
   bool frontend_ended_first_ = false;
+  bool hurried_ = false;
+  int channels_begun_ = 0;
   bool main_over_ = false;
   bool over_ = false;
 };

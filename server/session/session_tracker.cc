@@ -124,6 +124,7 @@ bool SessionTracker::OnBackendRequest(const PassingMessage& message, Verdict ver
       state_->backend.Requested({message.header, message.payload}, message.fd_count, fds, handed, context);
   if (outcome.map_seen) NoteMapSeen();
   if (outcome.lost.reason != UnobservedReason::kNone) Lose(outcome.lost);
+  CheckMappingCount();
   return outcome.decoded;
 }
 
@@ -135,7 +136,16 @@ bool SessionTracker::OnFrontendAnswer(const PassingMessage& message) {
   const BackendRequests::Outcome outcome =
       state_->backend.Answered({message.header, message.payload}, context);
   if (outcome.lost.reason != UnobservedReason::kNone) Lose(outcome.lost);
+  CheckMappingCount();
   return outcome.decoded;
+}
+
+void SessionTracker::CheckMappingCount() {
+  const uint64_t count = events_.table().Totals().mapping_count;
+  if (count > options_.max_mappings) {
+    Lose({UnobservedReason::kTooManyMappings, true, static_cast<uint32_t>(options_.max_mappings),
+          static_cast<uint32_t>(count)});
+  }
 }
 
 void SessionTracker::NoteMapSeen() {

@@ -118,6 +118,7 @@ class SessionTracker {
   void DeviceChanged(DeviceRings::Change change);
   void DeviceWasReset();
   void NoteMapSeen();
+  void CheckMappingCount();
   void Lose(const state::Observation& observation);
   void ShowObservation();
   void CheckQuestion(int64_t now_ns);

@@ -15,6 +15,9 @@ struct TrackerOptions {
   state::Query query = state::Query::kSnoop;
   uint64_t page_size = 4096;                 // the host's, bytes
   int64_t query_timeout_ns = 5'000'000'000;  // for our own question
+  // Of one back-end; nobody else bounds them: a back-end may map byte by byte and ask for no answer. About 60
+  // MiB in each of the two tables.
+  uint64_t max_mappings = uint64_t{1} << 20;
   // The answer of the session before, if there was one.
   std::optional<vhost::ShmemConfigReply> previous_config;
 };

@@ -166,6 +166,9 @@ std::string UnobservedText(const Observation& observation) {
     case UnobservedReason::kMessageTooLarge:
       return absl::StrCat("MESSAGE_TOO_LARGE: message ", observation.got, " on ", channel,
                           " is larger than shmemd looks into");
+    case UnobservedReason::kTooManyMappings:
+      return absl::StrCat("TOO_MANY_MAPPINGS: ", observation.got, " mappings, shmemd keeps ",
+                          observation.expected, " of one back-end");
   }
   return "unknown reason";
 }

@@ -126,8 +126,9 @@ enum class UnobservedReason : uint8_t {
   kTooManyPending,     // more requests without an answer than are remembered
   kBackendChannelOdd,  // SET_BACKEND_REQ_FD did not carry exactly one stream socket
   kMessageTooLarge,    // a reply that was awaited is larger than what is looked into
+  kTooManyMappings,    // more mappings than are kept of one back-end
 };
-inline constexpr int kUnobservedReasonCount = 5;
+inline constexpr int kUnobservedReasonCount = 6;
 // "PAIRING_LOST: expected an answer to message 9, got 10". `cause` has the numbers. Empty for kNone.
 struct Observation {
   UnobservedReason reason = UnobservedReason::kNone;

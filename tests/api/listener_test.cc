@@ -1,4 +1,5 @@
 #include <gmock/gmock.h>
+#include <grpc/grpc.h>
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -6,6 +7,7 @@
 #include <unistd.h>
 
 #include <fstream>
+#include <future>
 #include <iterator>
 
 #include "tests/api/api_fixture.h"
@@ -35,6 +37,21 @@ class ListenerTest : public testing::Test {
     return v1::ShmemInspector::NewStub(channel)
         ->GetServerInfo(&context, v1::GetServerInfoRequest(), &response)
         .ok();
+  }
+
+  // All back-ends with all that can be said of them, over one connection.
+  bool SendsLargeAnswers(const std::string& target) {
+    const auto inspector = v1::ShmemInspector::NewStub(ChannelTo(target));
+    v1::ListBackendsRequest request;
+    request.set_view(v1::VIEW_FULL);
+    do {
+      grpc::ClientContext context;
+      SetTestDeadline(context);
+      v1::ListBackendsResponse response;
+      if (!inspector->ListBackends(&context, request, &response).ok()) return false;
+      request.set_page_token(response.next_page_token());
+    } while (!request.page_token().empty());
+    return true;
   }
 
   TempDir directory_;
@@ -154,6 +171,27 @@ TEST_F(ListenerTest, AddressesThatAreNoneAreRefused) {
     EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << address;
     EXPECT_THAT(std::string(status.message()), HasSubstr("api.listen")) << address;
   }
+}
+
+// An answer that did not fit into a socket leaves a thread for which gRPC's own end may wait 10 s, by chance:
+// what shows each time is whether the library has ended.
+TEST_F(ListenerTest, AServerThatSentLargeAnswersEndsAtOnce) {
+  config_.listen = "127.0.0.1:0";
+  for (int i = 0; i < 30; ++i) {
+    fleet_.Attach("b" + std::to_string(i));
+    fleet_.RaiseEveryFinding("b" + std::to_string(i));
+  }
+  const auto cycle = [this] {
+    ApiServer server(config_, fleet_.reader(), control_);
+    ASSERT_EQ(server.Start(), absl::OkStatus());
+    EXPECT_TRUE(SendsLargeAnswers("unix:" + config_.socket.path));
+    EXPECT_TRUE(SendsLargeAnswers(server.listen_address()));
+  };
+  for (int i = 0; i < 20; ++i) {
+    const auto ended = std::async(std::launch::async, cycle);
+    ASSERT_EQ(ended.wait_for(std::chrono::seconds(5)), std::future_status::ready) << "cycle " << i;
+  }
+  EXPECT_TRUE(grpc_is_initialized());
 }
 
 // Descriptors of the last connection are closed by gRPC's threads, a moment after.

@@ -143,11 +143,7 @@ TEST_F(PagingTest, APageOfManyFindingsStaysBelowWhatClientsTake) {
   for (int i = 0; i < 60; ++i) {
     const std::string id = "b" + std::to_string(i);
     fleet_.Attach(id);
-    for (int code = 0; code < state::kFindingCodeCount; ++code) {
-      for (int16_t shmid = 0; shmid < 8; ++shmid) {
-        fleet_.Apply(id, state::FindingRaised{static_cast<state::FindingCode>(code), shmid, {}});
-      }
-    }
+    fleet_.RaiseEveryFinding(id);
   }
   v1::ListBackendsRequest request;
   request.set_view(v1::VIEW_FULL);

@@ -63,6 +63,22 @@ TEST_F(MessageIoTest, AResetIsClosedToo) {
   EXPECT_EQ(io.error_number, ECONNRESET);
 }
 
+// <sys/socket.h> has it not before glibc 2.39.
+constexpr int kPassPidfd = 76;
+
+TEST_F(MessageIoTest, ADescriptorThatASocketOptionBringsIsClosed) {
+  const int on = 1;
+  if (setsockopt(ours_.get(), SOL_SOCKET, kPassPidfd, &on, sizeof(on)) != 0)
+    GTEST_SKIP() << "a kernel before 6.5";
+  ASSERT_EQ(Send(theirs_.get(), std::vector<uint8_t>{1, 2, 3}).status, IoStatus::kDone);
+  const UniqueFd lowest_before(dup(ours_.get()));
+  EXPECT_EQ(Peek(ours_.get(), space_, fds_).bytes, 3u);
+  EXPECT_EQ(Receive(ours_.get(), space_, fds_).bytes, 3u);
+  EXPECT_TRUE(fds_.empty());
+  const UniqueFd lowest_after(dup(ours_.get()));
+  EXPECT_EQ(lowest_after.get(), lowest_before.get() + 1);
+}
+
 TEST_F(MessageIoTest, AFullSocketIsWouldBlock) {
   const std::vector<uint8_t> block(4096);
   IoResult io = Send(ours_.get(), block);

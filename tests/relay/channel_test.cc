@@ -14,7 +14,6 @@ namespace shmemd::relay {
 namespace {
 
 using testing::ElementsAre;
-using testing::IsEmpty;
 using testing::SizeIs;
 
 // Everything is true of either side: `A` is the side whose end is looked at, `B` the other one.
@@ -62,7 +61,7 @@ TEST_P(ChannelEnd, ACloseClosesTheOtherSideBehindEverythingThatWasQueued) {
   Bytes sent;
   std::vector<uint64_t> inodes;
   for (uint32_t i = 0; i < 60; ++i) {
-    const Bytes message = Message(i, 1, i * 7);
+    const Bytes message = Message(i, 1, size_t{i} * 7);
     SendAll(a(), message, i % 3 == 0 ? std::vector<int>{file_.get()} : std::vector<int>{});
     sent.insert(sent.end(), message.begin(), message.end());
     if (i % 3 == 0) inodes.push_back(Inode(file_.get()));
@@ -271,6 +270,30 @@ TEST_P(ChannelEnd, DescriptorsThatNobodyReadsCostNoTurn) {
     ASSERT_THAT(read.inodes, SizeIs(1)) << i;
     loop_.Settle();
   }
+}
+
+// The table of a process may be full for a moment, because of others.
+TEST_P(ChannelEnd, WithoutRoomForADescriptorItsMessageWaitsAndTheLoopRests) {
+  const Bytes message = Message(9, 9, 40);
+  SendAll(a(), message);
+  loop_.Settle();
+  ASSERT_EQ(ReadExactly(b(), 100).bytes, message);
+  SendAll(a(), message, {file_.get()});
+  rlimit limit{};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &limit), 0);
+  const int lowest = base::UniqueFd(dup(file_.get())).get();
+  const rlimit full{static_cast<rlim_t>(lowest), limit.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &full), 0);
+  const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(700);
+  int turns = 0;
+  for (; std::chrono::steady_clock::now() < end; ++turns) loop_.loop().Turn(100'000'000);
+  EXPECT_EQ(channel_.state(A()), PumpState::kRetry);
+  EXPECT_LT(turns, 50);
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &limit), 0);
+  ASSERT_TRUE(loop_.TurnUntil([&] { return channel_.state(A()) == PumpState::kWaiting; }));
+  const Read read = ReadExactly(b(), 100);
+  EXPECT_EQ(read.bytes, message);
+  EXPECT_THAT(read.inodes, ElementsAre(Inode(file_.get())));
 }
 
 TEST_P(ChannelEnd, ClosedByUsBothPeersSeeAnEndAndNoDescriptorStays) {

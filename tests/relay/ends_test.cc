@@ -27,7 +27,7 @@ constexpr uint64_t kEnds = 10'000;
 #endif
 constexpr uint64_t kEndless = 1'000'000;
 constexpr uint64_t kMostSteps = 400;
-constexpr size_t kMostGrowthBytes = 256 * 1024;
+constexpr size_t kMostGrowthBytes = size_t{256} << 10;
 
 uint64_t FromEnvironment(const char* name, uint64_t otherwise) {
   const char* value = std::getenv(name);

@@ -48,7 +48,7 @@ void Flood(int socket, int file) {
 TEST(StuckPeerTest, WhoeverReadsNothingUsesUpWhatItsUserMaySendUnlessItIsLimited) {
   if (getuid() != 0) GTEST_SKIP() << "needs root to become another user";
   // What the limit is for: without it nothing passes any more.
-  EXPECT_TRUE(AsNobody([] {
+  const bool fine = AsNobody([] {
     const SocketPair stuck;
     const SocketPair other;
     const base::UniqueFd file = Memfd();
@@ -59,7 +59,8 @@ TEST(StuckPeerTest, WhoeverReadsNothingUsesUpWhatItsUserMaySendUnlessItIsLimited
     const net::IoResult result = net::Send(other.ours.get(), message, std::vector<int>{file.get()});
     EXPECT_EQ(result.status, net::IoStatus::kWouldBlock);
     EXPECT_EQ(result.error_number, ETOOMANYREFS);
-  }));
+  });
+  EXPECT_TRUE(fine);
 }
 
 class StuckPeer : public testing::TestWithParam<Sender> {};
@@ -77,7 +78,7 @@ TEST_P(StuckPeer, OthersPassDescriptorsUndisturbedForAUserWithFewOfThem) {
   const Bytes message = Message(9, 1, 40);
   for (int i = 0; i < kMessages; ++i)
     SendAll(other[static_cast<size_t>(sender)].peer.get(), message, {file.get()});
-  EXPECT_TRUE(AsNobody([&] {
+  const bool fine = AsNobody([&] {
     ChannelLoop loop;
     RelayedChannel stuck_channel(loop, std::move(stuck));
     loop.Settle();
@@ -91,7 +92,8 @@ TEST_P(StuckPeer, OthersPassDescriptorsUndisturbedForAUserWithFewOfThem) {
     }
     loop.Settle();
     EXPECT_EQ(loop.loop().Turn(50'000'000), 0U) << "and nobody turns in circles meanwhile";
-  }));
+  });
+  EXPECT_TRUE(fine);
 }
 
 // A file system with one file, whose daemon answers what it takes to open it and then nothing any more.
@@ -115,6 +117,7 @@ class SilentFuse {
     file_ = base::UniqueFd(open((directory_.path() + "/file").c_str(), O_RDWR | O_CLOEXEC));
     if (!file_.is_open()) error_number_ = errno;
     silent_ = true;
+    daemon_.join();
   }
   ~SilentFuse() {
     LetGo();
@@ -122,11 +125,7 @@ class SilentFuse {
   }
 
   // Ends the connection: whoever waits for the daemon gets an error.
-  void LetGo() {
-    leaving_ = true;
-    if (daemon_.joinable()) daemon_.join();
-    fuse_.reset();
-  }
+  void LetGo() { fuse_.reset(); }
 
   int file() const { return file_.get(); }
   int error_number() const { return error_number_; }
@@ -134,7 +133,7 @@ class SilentFuse {
  private:
   void Serve() {
     std::vector<char> request(FUSE_MIN_READ_BUFFER + 65536);
-    while (!leaving_ && !silent_) {
+    while (!silent_) {
       pollfd wait{fuse_.get(), POLLIN, 0};
       if (poll(&wait, 1, 10) != 1) continue;
       const ssize_t bytes = read(fuse_.get(), request.data(), request.size());
@@ -186,7 +185,6 @@ class SilentFuse {
   base::UniqueFd file_;
   std::thread daemon_;
   std::atomic<bool> silent_{false};
-  std::atomic<bool> leaving_{false};
   bool mounted_ = false;
   int error_number_ = 0;
 };

@@ -9,21 +9,9 @@
 namespace shmemd::relay {
 namespace {
 
-using state::Query;
 using testing::SizeIs;
 
 using PassingTest = RelayTest;
-
-// A message with descriptors arrives with one read, whole, with the same files.
-void PassWithFiles(const RawChannel& from, const RawChannel& to, std::string_view hex,
-                   const std::vector<int>& files) {
-  from.Send(hex, files);
-  const size_t bytes = peers::FromHex(hex).size();
-  std::vector<Fd> fds;
-  EXPECT_EQ(to.Receive(bytes, &fds), hex);
-  ASSERT_EQ(fds.size(), files.size()) << hex;
-  for (size_t i = 0; i < fds.size(); ++i) EXPECT_EQ(FileIdOf(fds[i].get()), FileIdOf(files[i])) << hex;
-}
 
 // ---- writing
 
@@ -113,6 +101,25 @@ TEST_F(PassingTest, ABackendChannelThatIsNoStreamSocketPassesUntouchedAndIsNotOb
   Pass(frontend.main(), backend().main(), kGetFeatures);
 }
 
+TEST_F(PassingTest, AfterSixtyFourBackendChannelsOnesGoPastTheRelayAndThatIsSaid) {
+  Start();
+  RawFrontend frontend = Connect();
+  for (int i = 0; i < 64; ++i) {
+    const peers::FileId sent = frontend.SendBackendChannel();
+    EXPECT_EQ(backend().TakeBackendChannel(), "15000000 09000000 00000000");
+    EXPECT_NE(FileIdOf(backend().backend().fd()), sent);
+    Pass(backend().main(), frontend.main(), "15000000 05000000 08000000 00000000 00000000");
+  }
+  const peers::FileId sent = frontend.SendBackendChannel();
+  EXPECT_EQ(backend().TakeBackendChannel(), "15000000 09000000 00000000");
+  EXPECT_EQ(FileIdOf(backend().backend().fd()), sent);
+  EXPECT_TRUE(Shows([](const state::Backend& shown) {
+    return shown.status().observation.reason == state::UnobservedReason::kBackendChannelOdd;
+  }));
+  Pass(backend().main(), frontend.main(), "15000000 05000000 08000000 00000000 00000000");
+  PassWithFiles(backend().backend(), frontend.backend(), kMapRequest, {NewFile().get()});
+}
+
 // ---- independence of the channels
 
 TEST_F(PassingTest, AMapArrivesWhileTheVmmWaitsForAReplyOnTheMainChannel) {
@@ -187,109 +194,6 @@ TEST_F(PassingTest, ADescriptorIsNonBlockingOrNotAsItsOwnerMadeIt) {
     ASSERT_THAT(fds, SizeIs(1));
     EXPECT_EQ(fcntl(fds[0].get(), F_GETFL) & O_NONBLOCK, flags);
   }
-}
-
-// ---- a question of our own
-
-class InjectTest : public RelayTest {
- protected:
-  InjectTest() { spec_.query = Query::kInject; }
-
-  void EnableRing(RawFrontend& frontend) {
-    Pass(frontend.main(), backend().main(), kEnableRing);
-    Pass(backend().main(), frontend.main(), kRingEnabled);
-  }
-};
-
-TEST_F(InjectTest, OneReplyIsSwallowedAndWhatTheVmmAsksMeanwhileIsAnswered) {
-  Start();
-  RawFrontend frontend = ConnectAndShakeHands();
-  EnableRing(frontend);
-  EXPECT_EQ(backend().main().ReceiveMessage(), kAskConfig);
-  Pass(frontend.main(), backend().main(), kGetFeatures);
-  backend().main().Send(ConfigAnswer());
-  backend().main().Send(kFeatures);
-  EXPECT_EQ(frontend.main().ReceiveMessage(), kFeatures);
-  EXPECT_TRUE(Shows([](const state::Backend& shown) {
-    return shown.FindRegion(0) != nullptr && shown.FindRegion(0)->status.size_bytes == uint64_t{1} << 24;
-  }));
-  // Later ones are the VMM's own.
-  Pass(frontend.main(), backend().main(), kAskConfig);
-  Pass(backend().main(), frontend.main(), ConfigAnswer());
-  EXPECT_TRUE(frontend.main().IsQuiet());
-}
-
-TEST_F(InjectTest, ItIsAskedBetweenTwoWholeMessagesOfTheVmm) {
-  Start();
-  RawFrontend frontend = ConnectAndShakeHands();
-  // Behind the message that makes it time to ask, half of another one.
-  frontend.Send("12000000 09000000 08000000 00000000 01000000 12000000 09000000");
-  EXPECT_EQ(backend().main().ReceiveMessage(), kEnableRing);
-  frontend.Send("08000000 01000000 01000000");
-  std::vector<std::string> seen = {backend().main().ReceiveMessage(), backend().main().ReceiveMessage()};
-  EXPECT_THAT(seen,
-              testing::UnorderedElementsAre(kAskConfig, "12000000 09000000 08000000 01000000 01000000"));
-}
-
-TEST_F(InjectTest, ItIsNotAskedWhenShmemWasNotNegotiated) {
-  Start();
-  RawFrontend frontend = Connect();
-  peers::ShakeHands(frontend, backend(), "29040000 00000000");
-  EnableRing(frontend);
-  Pass(frontend.main(), backend().main(), kGetFeatures);
-  Pass(backend().main(), frontend.main(), kFeatures);
-  EXPECT_TRUE(backend().main().IsQuiet());
-}
-
-TEST_F(InjectTest, ItIsNotAskedInsideAPostcopyExchange) {
-  Start();
-  RawFrontend frontend = ConnectAndShakeHands();
-  Pass(frontend.main(), backend().main(), "1c000000 01000000 00000000");
-  PassWithFiles(backend().main(), frontend.main(), "1c000000 05000000 00000000", {NewFile().get()});
-  Pass(frontend.main(), backend().main(), "1d000000 09000000 00000000");
-  Pass(backend().main(), frontend.main(), "1d000000 05000000 08000000 00000000 00000000");
-  const std::string region =
-      "01000000 00000000 00000000 00000000 00001000 00000000 00000000 00000000 00000000 00000000";
-  PassWithFiles(frontend.main(), backend().main(), "05000000 01000000 28000000 " + region, {NewFile().get()});
-  EXPECT_TRUE(backend().main().IsQuiet());
-  Pass(backend().main(), frontend.main(), "05000000 05000000 28000000 " + region);
-  EXPECT_TRUE(backend().main().IsQuiet());
-  // The ack of the reply is no request: nobody answers it, and nothing may come before it.
-  Pass(frontend.main(), backend().main(), "05000000 01000000 08000000 00000000 00000000");
-  EXPECT_EQ(backend().main().ReceiveMessage(), kAskConfig);
-}
-
-TEST_F(InjectTest, ABackendThatEndsBecauseOfItIsSeenByTheVmmAndByReaders) {
-  Start();
-  RawFrontend frontend = ConnectAndShakeHands();
-  EnableRing(frontend);
-  EXPECT_EQ(backend().main().ReceiveMessage(), kAskConfig);
-  backend_.reset();
-  EXPECT_TRUE(frontend.IsClosedByPeer());
-  EXPECT_TRUE(Shows([](const state::Backend& shown) {
-    const state::BackendStatus& status = shown.status();
-    return status.state == BackendState::kDisconnected &&
-           status.cause.reason == StateReason::kClosedByBackend && status.cause.message_id == 44;
-  }));
-}
-
-TEST_F(InjectTest, AVmmThatAsksItselfIsListenedTo) {
-  Start();
-  RawFrontend frontend = ConnectAndShakeHands();
-  Pass(frontend.main(), backend().main(), kAskConfig);
-  Pass(backend().main(), frontend.main(), ConfigAnswer());
-  EnableRing(frontend);
-  Pass(frontend.main(), backend().main(), kGetFeatures);
-  Pass(backend().main(), frontend.main(), kFeatures);
-  EXPECT_TRUE(backend().main().IsQuiet());
-}
-
-TEST_F(PassingTest, WithoutInjectNothingIsAskedAndTheMissingConfigurationIsReported) {
-  Start();
-  RawFrontend frontend = ConnectAndShakeHands();
-  StartDevice(frontend);
-  EXPECT_TRUE(ShowsFinding(FindingCode::kConfigNotSeen));
-  EXPECT_TRUE(backend().main().IsQuiet());
 }
 
 // ---- odds and ends of the main channel

@@ -59,6 +59,17 @@ inline std::string ConfigAnswer() {
   return peers::ToHex(bytes);
 }
 
+// A message with descriptors arrives with one read, whole, with the same files.
+inline void PassWithFiles(const RawChannel& from, const RawChannel& to, std::string_view hex,
+                          const std::vector<int>& files) {
+  from.Send(hex, files);
+  const size_t bytes = peers::FromHex(hex).size();
+  std::vector<Fd> fds;
+  EXPECT_EQ(to.Receive(bytes, &fds), hex);
+  ASSERT_EQ(fds.size(), files.size()) << hex;
+  for (size_t i = 0; i < fds.size(); ++i) EXPECT_EQ(FileIdOf(fds[i].get()), FileIdOf(files[i])) << hex;
+}
+
 class RelayTest : public testing::Test {
  protected:
   RelayTest() {

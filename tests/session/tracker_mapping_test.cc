@@ -130,6 +130,22 @@ TEST_F(TrackerMappings, MoreThan64RequestsWithoutAnswerEndObservation) {
   EXPECT_EQ(talk.status().pending_requests, 0u);
 }
 
+TEST(TrackerLimits, ABackEndThatMapsWithoutEndIsNotFollowedForEver) {
+  constexpr uint64_t kMost = 1000;
+  TrackerOptions options;
+  options.max_mappings = kMost;
+  Conversation talk(options);
+  talk.Negotiate();
+  talk.AskConfig();
+  talk.Start();
+  for (uint64_t i = 0; i < kMost + 100; ++i) talk.Map({.shm_offset = i * 0x10000, .header_flags = 0x1});
+  EXPECT_EQ(talk.status().observation.reason, UnobservedReason::kTooManyMappings);
+  EXPECT_EQ(talk.Mappings().size(), kMost + 1);
+  talk.tracker.BackendChannelBegan();
+  for (uint64_t i = 0; i < 100; ++i) talk.Map({.shm_offset = (kMost + i) * 0x20000, .header_flags = 0x1});
+  EXPECT_EQ(talk.Mappings().size(), kMost + 2);
+}
+
 TEST_F(TrackerMappings, WhoAlwaysAnswersIsBelievedFromThenOn) {
   talk.Map({.shm_offset = 0, .header_flags = 0x1});
   talk.VmmAnswers(BackendRequest::kShmemMap, 0);  // nobody asked for it
