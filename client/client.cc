@@ -92,13 +92,30 @@ absl::StatusOr<v1::GetRegionLayoutResponse> Client::GetRegionLayout(const std::s
   return response;
 }
 
-absl::StatusOr<v1::ListMappingsResponse> Client::ListMappings(const std::string& parent) {
+absl::StatusOr<v1::ListMappingsResponse> Client::ListMappings(const std::string& parent,
+                                                              const std::string& filter,
+                                                              const std::string& order_by) {
   v1::ListMappingsRequest request;
   request.set_parent(parent);
+  request.set_filter(filter);
+  request.set_order_by(order_by);
   return ListAll<v1::ListMappingsRequest, v1::ListMappingsResponse>(
       std::move(request), [this](auto* context, const auto& next, auto* page) {
         return inspector_->ListMappings(context, next, page);
       });
+}
+
+absl::StatusOr<v1::LookupMappingResponse> Client::LookupMapping(const std::string& region,
+                                                                int64_t shm_offset_bytes) {
+  grpc::ClientContext context;
+  Prepare(&context);
+  v1::LookupMappingRequest request;
+  request.set_name(region);
+  request.set_shm_offset_bytes(shm_offset_bytes);
+  v1::LookupMappingResponse response;
+  const grpc::Status status = inspector_->LookupMapping(&context, request, &response);
+  if (!status.ok()) return FromRpc(status);
+  return response;
 }
 
 absl::StatusOr<v1::ListFindingsResponse> Client::ListFindings(const std::string& parent,
@@ -109,6 +126,13 @@ absl::StatusOr<v1::ListFindingsResponse> Client::ListFindings(const std::string&
   return ListAll<v1::ListFindingsRequest, v1::ListFindingsResponse>(
       std::move(request), [this](auto* context, const auto& next, auto* page) {
         return inspector_->ListFindings(context, next, page);
+      });
+}
+
+absl::StatusOr<v1::ListEventsResponse> Client::ListEvents(const v1::ListEventsRequest& request) {
+  return ListAll<v1::ListEventsRequest, v1::ListEventsResponse>(
+      request, [this](auto* context, const auto& next, auto* page) {
+        return inspector_->ListEvents(context, next, page);
       });
 }
 

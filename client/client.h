@@ -30,8 +30,16 @@ class Client {
   absl::StatusOr<v1::ListRegionsResponse> ListRegions(const std::string& parent);
   // In as many extents as the API gives.
   absl::StatusOr<v1::GetRegionLayoutResponse> GetRegionLayout(const std::string& name);
-  absl::StatusOr<v1::ListMappingsResponse> ListMappings(const std::string& parent);
+  // `filter`, `order_by`: as ListMappingsRequest has them; empty: all, by offset.
+  absl::StatusOr<v1::ListMappingsResponse> ListMappings(const std::string& parent,
+                                                        const std::string& filter = {},
+                                                        const std::string& order_by = {});
+  // `region`: its resource name.
+  absl::StatusOr<v1::LookupMappingResponse> LookupMapping(const std::string& region,
+                                                          int64_t shm_offset_bytes);
   absl::StatusOr<v1::ListFindingsResponse> ListFindings(const std::string& parent, bool include_closed);
+  // `request`: what is wanted; its paging is ours.
+  absl::StatusOr<v1::ListEventsResponse> ListEvents(const v1::ListEventsRequest& request);
   absl::StatusOr<v1::Backend> RefreshBackend(const std::string& name);
 
   // grpc.health.v1: whether the server as a whole is SERVING, and the name of what it says.

@@ -126,6 +126,14 @@ std::string RenderMappings(const v1::ListMappingsResponse& mappings, const Print
   return table.Render(style);
 }
 
+std::string RenderLookup(const v1::LookupMappingResponse& found, const PrintStyle& style) {
+  v1::ListMappingsResponse one;
+  *one.add_mappings() = found.mapping();
+  return absl::StrCat(RenderMappings(one, style), style.headers ? "\n" : "", "in the file at ",
+                      FormatHex(found.fd_offset_bytes()), ", ",
+                      FormatBytes(found.remaining_bytes(), style.bytes), " of the mapping from there on\n");
+}
+
 std::string RenderMappingLines(const v1::ListMappingsResponse& mappings, const PrintStyle& style) {
   Table table(
       {{"", Align::kRight}, {"", Align::kRight}, {""}, {"", Align::kLeft, 10}, {"", Align::kLeft, 8}});

@@ -16,6 +16,9 @@ std::string RenderMappings(const ::vhost::shmem::v1::ListMappingsResponse& mappi
 std::string RenderMappingLines(const ::vhost::shmem::v1::ListMappingsResponse& mappings,
                                const PrintStyle& style);
 
+// What `shmemctl lookup` says: the mapping, and where in its file the offset is.
+std::string RenderLookup(const ::vhost::shmem::v1::LookupMappingResponse& found, const PrintStyle& style);
+
 // "memfd ino 1034", "file 8:1 ino 77".
 std::string DescribeBacking(const ::vhost::shmem::v1::Backing& backing);
 

@@ -36,7 +36,9 @@ class CommandLine {
 
 // Each adds its commands.
 void AddListCommands(CommandLine* line);
+void AddMappingCommands(CommandLine* line);
 void AddMapCommand(CommandLine* line);
+void AddEventsCommand(CommandLine* line);
 void AddProbeCommand(CommandLine* line);
 void AddRefreshCommand(CommandLine* line);
 void AddHealthCommand(CommandLine* line);

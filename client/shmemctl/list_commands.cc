@@ -1,4 +1,4 @@
-// backends, regions, mappings, features, findings: one list each.
+// backends, regions, features, findings: one list each.
 #include <absl/strings/str_cat.h>
 
 #include <memory>
@@ -6,7 +6,6 @@
 
 #include "client/backend_printer.h"
 #include "client/finding_printer.h"
-#include "client/mapping_printer.h"
 #include "client/region_printer.h"
 #include "client/resource_name.h"
 #include "client/shmemctl/command_line.h"
@@ -93,25 +92,6 @@ ExitCode Regions(Context& context, const std::string& argument) {
   return ExitCode::kOk;
 }
 
-ExitCode Mappings(Context& context, const std::string& argument) {
-  const auto target = client::ParseTarget(argument);
-  if (!target.ok()) return context.Fail(target.status());
-  auto client = context.Connect(client::Role::kInspector);
-  if (!client.ok()) return context.Fail(client.status());
-  const auto list = client->ListMappings(client::RegionName(*target));
-  if (!list.ok()) return context.Fail(list.status(), client->endpoint());
-  if (context.structured()) {
-    context.PrintMessage(*list, "mappings");
-  } else if (context.quiet()) {
-    context.Print(Names(list->mappings()));
-  } else if (list->mappings().empty()) {
-    context.Note("no mappings");
-  } else {
-    context.Print(client::RenderMappings(*list, context.style()));
-  }
-  return ExitCode::kOk;
-}
-
 void PrintFeatures(const Context& context, const v1::Backend& backend) {
   if (context.quiet()) {
     for (const std::string& name : backend.features().acked_protocol_feature_names())
@@ -192,11 +172,6 @@ void AddListCommands(CommandLine* line) {
             "regions\nregions gpu0\nregions gpu0 -o json",
             [regions](Context& context) { return Regions(context, *regions); })
       ->add_option("BACKEND", *regions, "Only of this back-end");
-
-  auto mappings = std::make_shared<std::string>();
-  line->Add("mappings", "List what is mapped", "mappings\nmappings gpu0\nmappings gpu0/2 -o wide",
-            [mappings](Context& context) { return Mappings(context, *mappings); })
-      ->add_option("BACKEND[/SHMID]", *mappings, "Only of this back-end or region");
 
   auto features = std::make_shared<std::string>();
   line->Add("features", "Show the features that a back-end offered and that were acknowledged",

@@ -3,7 +3,9 @@
 int main(int argc, char** argv) {
   shmemd::shmemctl::CommandLine line;
   shmemd::shmemctl::AddListCommands(&line);
+  shmemd::shmemctl::AddMappingCommands(&line);
   shmemd::shmemctl::AddMapCommand(&line);
+  shmemd::shmemctl::AddEventsCommand(&line);
   shmemd::shmemctl::AddProbeCommand(&line);
   shmemd::shmemctl::AddRefreshCommand(&line);
   shmemd::shmemctl::AddHealthCommand(&line);

@@ -31,9 +31,11 @@ ApiServer::ApiServer(ApiConfig config, const ReplicaReader& reader, feed::Contro
                      feed::Control* relay)
     : config_(std::move(config)),
       inspector_(reader, config_.facts),
+      watch_feed_(reader, config_.watch),
       call_stats_(MethodsOf(RoleServer::ServiceNames())),
-      read_server_(inspector_, std::make_unique<AdminRefusal>(config_.admin_socket.path), call_stats_),
-      admin_server_(inspector_,
+      read_server_(inspector_, watch_feed_, std::make_unique<AdminRefusal>(config_.admin_socket.path),
+                   call_stats_),
+      admin_server_(inspector_, watch_feed_,
                     std::make_unique<AdminService>(reader, CommandRouter(reader, frontend, relay)),
                     call_stats_) {}
 
@@ -75,6 +77,7 @@ void ApiServer::Shutdown(std::chrono::milliseconds grace) {
   const auto deadline = std::chrono::system_clock::now() + grace;
   read_server_.MarkNotServing();
   admin_server_.MarkNotServing();
+  watch_feed_.End();
   read_server_.Shutdown(deadline);
   admin_server_.Shutdown(deadline);
   loopback_.reset();

@@ -16,6 +16,7 @@
 #include "server/api/loopback_listener.h"
 #include "server/api/replica_reader.h"
 #include "server/api/role_server.h"
+#include "server/api/watch_feed.h"
 #include "server/feed/call_stats.h"
 #include "server/feed/control.h"
 #include "server/net/unix_listener.h"
@@ -35,6 +36,7 @@ struct ApiConfig {
   SocketConfig admin_socket{{}, 0600, {}, {}};  // Inspector and Admin
   std::string listen;                           // as `socket`, on a loopback address; empty: not served
   ServerFacts facts;
+  WatchLimits watch;
 };
 
 class ApiServer {
@@ -55,6 +57,12 @@ class ApiServer {
   // How the calls of all listeners ended.
   const feed::CallStats& call_stats() const { return call_stats_; }
 
+  // To be called, with nothing locked that `reader` locks, after what is shown has changed. Any thread;
+  // cheap.
+  void ReplicaChanged() { watch_feed_.Notify(); }
+  // How many streams of Watch there are.
+  size_t watcher_count() const { return watch_feed_.watcher_count(); }
+
   // Health says NOT_SERVING and its streams end; then no more calls are taken, and those that still run after
   // `grace` are cancelled. Then the socket paths are removed, if they are still ours.
   void Shutdown(std::chrono::milliseconds grace);
@@ -64,6 +72,7 @@ class ApiServer {
 
   const ApiConfig config_;
   Inspector inspector_;
+  WatchFeed watch_feed_;
   feed::CallStats call_stats_;
   std::vector<net::UnixListener> sockets_;
   std::optional<LoopbackListener> loopback_;

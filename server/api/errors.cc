@@ -25,6 +25,19 @@ grpc::Status BackendNotFound(const std::string& backend_id) {
                absl::StrCat("back-end ", backend_id, " is not attached"), {{"backend", backend_id}});
 }
 
+grpc::Status TooManyWatchers(size_t limit) {
+  constexpr int kRetrySeconds = 5;
+  const grpc::Status plain = Error(grpc::StatusCode::RESOURCE_EXHAUSTED, "TOO_MANY_WATCHERS",
+                                   absl::StrCat("expected at most ", limit, " streams of Watch at a time"),
+                                   {{"limit", absl::StrCat(limit)}});
+  google::rpc::Status details;
+  details.ParseFromString(plain.error_details());
+  google::rpc::RetryInfo retry;
+  retry.mutable_retry_delay()->set_seconds(kRetrySeconds);
+  details.add_details()->PackFrom(retry);
+  return {plain.error_code(), plain.error_message(), details.SerializeAsString()};
+}
+
 grpc::Status CancelledByClient() {
   return Error(grpc::StatusCode::CANCELLED, "CANCELLED_BY_CLIENT", "the client cancelled the call");
 }

@@ -3,6 +3,7 @@
 
 #include <grpcpp/support/status.h>
 
+#include <cstddef>
 #include <map>
 #include <string>
 #include <string_view>
@@ -21,6 +22,8 @@ grpc::Status Error(grpc::StatusCode code, std::string_view reason, const std::st
 
 grpc::Status BackendNotFound(const std::string& backend_id);
 grpc::Status CancelledByClient();
+// With a google.rpc.RetryInfo.
+grpc::Status TooManyWatchers(size_t limit);
 
 // The reason, e.g. "BACKEND_BUSY".
 std::string_view CommandFailureReason(feed::CommandFailure failure);

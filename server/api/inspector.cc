@@ -8,10 +8,14 @@
 #include <vector>
 
 #include "server/api/errors.h"
+#include "server/api/event_list.h"
+#include "server/api/list_page.h"
+#include "server/api/mapping_query.h"
 #include "server/api/page.h"
 #include "server/api/page_token.h"
 #include "server/api/resource_name.h"
 #include "server/convert/backend.h"
+#include "server/convert/event.h"
 #include "server/convert/finding.h"
 #include "server/convert/layout.h"
 #include "server/convert/region.h"
@@ -21,21 +25,8 @@
 namespace shmemd::api {
 namespace {
 
-constexpr int kDefaultPageSize = 100;
-constexpr int kMaxPageSize = 1000;
 constexpr int kDefaultExtents = 256;
 constexpr int kMaxExtents = 4096;
-// A page ends early at this size, well below the 4 MiB that clients take by default.
-constexpr size_t kMaxPageBytes = size_t{1} << 20;
-
-grpc::Status InvalidName(const absl::Status& status) {
-  return Error(grpc::StatusCode::INVALID_ARGUMENT, "RESOURCE_NAME_INVALID", std::string(status.message()));
-}
-
-grpc::Status Negative(const char* field, const char* reason, int value) {
-  return Error(grpc::StatusCode::INVALID_ARGUMENT, reason,
-               absl::StrCat(field, ": expected 0 or more, got ", value));
-}
 
 // How many findings an item brings along.
 size_t FindingsOf(v1::View view, v1::View unspecified) {
@@ -47,30 +38,16 @@ std::string RequestKey(const char* list, const std::string& parent, bool flag = 
   return absl::StrCat(list, "\n", parent, flag ? "\n1" : "\n0");
 }
 
-// Asks for one item more than the page holds, to know whether there is another page.
-template <typename Request>
-grpc::Status ParseRange(const Request& request, const std::string& request_key, PageRange& range) {
-  if (request.page_size() < 0) return Negative("page_size", "PAGE_SIZE_INVALID", request.page_size());
-  const int size = request.page_size() == 0 ? kDefaultPageSize : std::min(request.page_size(), kMaxPageSize);
-  range.limit = static_cast<size_t>(size) + 1;
-  if (request.page_token().empty()) return grpc::Status::OK;
-  range.after = DecodePageToken(request_key, request.page_token());
-  if (range.after) return grpc::Status::OK;
-  return Error(grpc::StatusCode::INVALID_ARGUMENT, "PAGE_TOKEN_INVALID",
-               "page_token is not one that this list returned for this parent");
-}
-
-// Turns records into messages by `add` until the page is full in items or in bytes.
-template <typename Record, typename Add>
-std::string FillPage(const std::vector<Record>& records, const PageRange& range,
-                     const std::string& request_key, const Add& add) {
-  size_t bytes = 0;
-  for (size_t i = 0; i < records.size(); ++i) {
-    if (i + 1 == range.limit || bytes > kMaxPageBytes)
-      return EncodePageToken(request_key, KeyOf(records[i - 1]));
-    bytes += add(records[i]);
-  }
-  return {};
+// Filter, order and parent of a list of mappings.
+grpc::Status ParseQuery(const v1::ListMappingsRequest& request, MappingQuery& query) {
+  absl::StatusOr<Scope> scope = ParseRegionParent(request.parent());
+  if (!scope.ok()) return InvalidName(scope.status());
+  absl::StatusOr<MappingFilter> filter = MappingFilter::Parse(request.filter());
+  if (!filter.ok()) return Invalid("FILTER_INVALID", filter.status());
+  const absl::StatusOr<MappingOrder> order = ParseMappingOrder(request.order_by());
+  if (!order.ok()) return Invalid("ORDER_BY_INVALID", order.status());
+  query = {*std::move(scope), *std::move(filter), *order};
+  return grpc::Status::OK;
 }
 
 grpc::Status RegionNotShown(const RegionId& id, const state::Backend& backend) {
@@ -84,6 +61,14 @@ grpc::Status RegionNotShown(const RegionId& id, const state::Backend& backend) {
   }
   return Error(grpc::StatusCode::NOT_FOUND, "REGION_UNUSED",
                absl::StrCat("back-end ", id.backend_id, " reports no size for shmid ", id.shmid), metadata);
+}
+
+grpc::Status NothingMapped(const RegionId& id, uint64_t offset) {
+  const std::string hex = absl::StrCat("0x", absl::Hex(offset));
+  return Error(
+      grpc::StatusCode::NOT_FOUND, "MAPPING_NOT_FOUND",
+      absl::StrCat("back-end ", id.backend_id, ": nothing is mapped at ", hex, " of shmid ", id.shmid),
+      {{"backend", id.backend_id}, {"shmid", absl::StrCat(id.shmid)}, {"shm_offset", hex}});
 }
 
 // OK and both set, or the error.
@@ -220,23 +205,51 @@ grpc::Status Inspector::GetRegionLayout(const v1::GetRegionLayoutRequest& reques
 
 grpc::Status Inspector::ListMappings(const v1::ListMappingsRequest& request,
                                      v1::ListMappingsResponse& response) const {
-  const absl::StatusOr<Scope> scope = ParseRegionParent(request.parent());
-  if (!scope.ok()) return InvalidName(scope.status());
-  const std::string key = RequestKey("mappings", request.parent());
+  MappingQuery query;
+  if (grpc::Status status = ParseQuery(request, query); !status.ok()) return status;
+  const std::string key = absl::StrCat(RequestKey("mappings", request.parent()), "\n", request.filter(), "\n",
+                                       request.order_by());
   PageRange range;
   if (grpc::Status status = ParseRange(request, key, range); !status.ok()) return status;
   grpc::Status status;
-  std::vector<convert::MappingRecord> records;
+  reader_([&](const feed::ReplicaView& view) { status = CheckScope(view, query.scope); });
+  if (!status.ok()) return status;
+  const std::vector<convert::MappingRecord> records = SelectMappings(reader_, query, range);
+  response.set_next_page_token(FillPage(
+      records, range, key,
+      [&query](const convert::MappingRecord& record) { return KeyOf(record, query.order); },
+      [&response](const convert::MappingRecord& record) {
+        v1::Mapping& item = *response.add_mappings();
+        item = convert::ToProto(record);
+        return item.ByteSizeLong();
+      }));
+  return grpc::Status::OK;
+}
+
+grpc::Status Inspector::LookupMapping(const v1::LookupMappingRequest& request,
+                                      v1::LookupMappingResponse& response) const {
+  const absl::StatusOr<RegionId> id = ParseRegionName(request.name());
+  if (!id.ok()) return InvalidName(id.status());
+  if (request.shm_offset_bytes() < 0) {
+    return Error(grpc::StatusCode::INVALID_ARGUMENT, "OFFSET_INVALID",
+                 absl::StrCat("shm_offset_bytes: expected 0 or more, got ", request.shm_offset_bytes()));
+  }
+  const auto offset = static_cast<uint64_t>(request.shm_offset_bytes());
+  grpc::Status status;
+  std::optional<state::Mapping> mapping;
   reader_([&](const feed::ReplicaView& view) {
-    status = CheckScope(view, *scope);
-    if (status.ok()) records = CopyMappings(view, *scope, range);
+    const state::Backend* backend = nullptr;
+    const state::Region* region = nullptr;
+    status = FindRegion(view, *id, backend, region);
+    if (status.ok()) mapping = region->table.Find(offset);
   });
-  response.set_next_page_token(FillPage(records, range, key, [&](const convert::MappingRecord& record) {
-    v1::Mapping& item = *response.add_mappings();
-    item = convert::ToProto(record);
-    return item.ByteSizeLong();
-  }));
-  return status;
+  if (!status.ok()) return status;
+  if (!mapping) return NothingMapped(*id, offset);
+  const uint64_t into = offset - mapping->shm_offset;
+  *response.mutable_mapping() = convert::ToProto(convert::MappingRecord{id->backend_id, *mapping});
+  response.set_fd_offset_bytes(convert::SaturatedSum(mapping->fd_offset, into));
+  response.set_remaining_bytes(convert::Saturated(mapping->len - into));
+  return grpc::Status::OK;
 }
 
 grpc::Status Inspector::ListFindings(const v1::ListFindingsRequest& request,
@@ -258,6 +271,36 @@ grpc::Status Inspector::ListFindings(const v1::ListFindingsRequest& request,
     return item.ByteSizeLong();
   }));
   return status;
+}
+
+grpc::Status Inspector::ListEvents(const v1::ListEventsRequest& request,
+                                   v1::ListEventsResponse& response) const {
+  absl::StatusOr<Scope> scope = ParseRegionParent(request.parent());
+  if (!scope.ok()) return InvalidName(scope.status());
+  const absl::StatusOr<uint64_t> types = ParseEventTypes(request.types());
+  if (!types.ok()) return Invalid("EVENT_TYPE_INVALID", types.status());
+  EventFilter filter{*std::move(scope), *types};
+  if (request.has_since()) filter.since_ns = convert::FromTimestamp(request.since());
+  // Revisions start anew with the process, so a token is good for one process only.
+  uint64_t epoch = 0;
+  reader_([&](const feed::ReplicaView& view) { epoch = view.events.epoch(); });
+  const std::string key =
+      absl::StrCat(RequestKey("events", request.parent()), "\n", *types, "\n", filter.since_ns, "\n", epoch);
+  PageRange range;
+  if (grpc::Status status = ParseRange(request, key, range); !status.ok()) return status;
+  std::vector<state::LogEntry> entries;
+  reader_([&](const feed::ReplicaView& view) { entries = CopyEvents(view, filter, range); });
+  response.set_next_page_token(FillPage(
+      entries, range, key,
+      [](const state::LogEntry& entry) {
+        return PageKey{{}, 0, entry.revision};
+      },
+      [&response](const state::LogEntry& entry) {
+        v1::Event& item = *response.add_events();
+        item = convert::ToProto(entry);
+        return item.ByteSizeLong();
+      }));
+  return grpc::Status::OK;
 }
 
 }  // namespace shmemd::api

@@ -37,7 +37,10 @@ class Inspector {
   grpc::Status GetRegionLayout(const v1::GetRegionLayoutRequest& request,
                                v1::GetRegionLayoutResponse& response) const;
   grpc::Status ListMappings(const v1::ListMappingsRequest& request, v1::ListMappingsResponse& response) const;
+  grpc::Status LookupMapping(const v1::LookupMappingRequest& request,
+                             v1::LookupMappingResponse& response) const;
   grpc::Status ListFindings(const v1::ListFindingsRequest& request, v1::ListFindingsResponse& response) const;
+  grpc::Status ListEvents(const v1::ListEventsRequest& request, v1::ListEventsResponse& response) const;
 
  private:
   ReplicaReader reader_;

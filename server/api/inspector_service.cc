@@ -1,5 +1,7 @@
 #include "server/api/inspector_service.h"
 
+#include "server/api/watch_stream.h"
+
 namespace shmemd::api {
 namespace {
 
@@ -53,10 +55,27 @@ grpc::ServerUnaryReactor* InspectorService::ListMappings(grpc::CallbackServerCon
   return Finished(context, inspector_.ListMappings(*request, *response));
 }
 
+grpc::ServerUnaryReactor* InspectorService::LookupMapping(grpc::CallbackServerContext* context,
+                                                          const v1::LookupMappingRequest* request,
+                                                          v1::LookupMappingResponse* response) {
+  return Finished(context, inspector_.LookupMapping(*request, *response));
+}
+
 grpc::ServerUnaryReactor* InspectorService::ListFindings(grpc::CallbackServerContext* context,
                                                          const v1::ListFindingsRequest* request,
                                                          v1::ListFindingsResponse* response) {
   return Finished(context, inspector_.ListFindings(*request, *response));
+}
+
+grpc::ServerUnaryReactor* InspectorService::ListEvents(grpc::CallbackServerContext* context,
+                                                       const v1::ListEventsRequest* request,
+                                                       v1::ListEventsResponse* response) {
+  return Finished(context, inspector_.ListEvents(*request, *response));
+}
+
+grpc::ServerWriteReactor<grpc::ByteBuffer>* InspectorService::Watch(grpc::CallbackServerContext*,
+                                                                    const grpc::ByteBuffer* request) {
+  return WatchStream::Start(watch_feed_, *request);
 }
 
 }  // namespace shmemd::api

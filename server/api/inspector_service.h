@@ -1,15 +1,19 @@
-// ShmemInspector as gRPC's callback API wants it: every call is answered at once, on gRPC's thread.
+// ShmemInspector as gRPC's callback API wants it: every call but Watch is answered at once, on gRPC's thread.
 #pragma once
 
 #include "server/api/inspector.h"
+#include "server/api/watch_feed.h"
 #include "vhost/shmem/v1/inspector.grpc.pb.h"
 
 namespace shmemd::api {
 
-class InspectorService final : public v1::ShmemInspector::CallbackService {
+// Watch is raw: its messages are serialized once for all watchers.
+class InspectorService final
+    : public v1::ShmemInspector::WithRawCallbackMethod_Watch<v1::ShmemInspector::CallbackService> {
  public:
-  // `inspector` outlives the service.
-  explicit InspectorService(const Inspector& inspector) : inspector_(inspector) {}
+  // `inspector` and `watch_feed` outlive the service.
+  InspectorService(const Inspector& inspector, WatchFeed& watch_feed)
+      : inspector_(inspector), watch_feed_(watch_feed) {}
 
   grpc::ServerUnaryReactor* GetServerInfo(grpc::CallbackServerContext* context,
                                           const v1::GetServerInfoRequest* request,
@@ -30,12 +34,21 @@ class InspectorService final : public v1::ShmemInspector::CallbackService {
   grpc::ServerUnaryReactor* ListMappings(grpc::CallbackServerContext* context,
                                          const v1::ListMappingsRequest* request,
                                          v1::ListMappingsResponse* response) override;
+  grpc::ServerUnaryReactor* LookupMapping(grpc::CallbackServerContext* context,
+                                          const v1::LookupMappingRequest* request,
+                                          v1::LookupMappingResponse* response) override;
   grpc::ServerUnaryReactor* ListFindings(grpc::CallbackServerContext* context,
                                          const v1::ListFindingsRequest* request,
                                          v1::ListFindingsResponse* response) override;
+  grpc::ServerUnaryReactor* ListEvents(grpc::CallbackServerContext* context,
+                                       const v1::ListEventsRequest* request,
+                                       v1::ListEventsResponse* response) override;
+  grpc::ServerWriteReactor<grpc::ByteBuffer>* Watch(grpc::CallbackServerContext* context,
+                                                    const grpc::ByteBuffer* request) override;
 
  private:
   const Inspector& inspector_;
+  WatchFeed& watch_feed_;
 };
 
 }  // namespace shmemd::api

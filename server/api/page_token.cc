@@ -8,14 +8,15 @@
 namespace shmemd::api {
 namespace {
 
-constexpr char kVersion = 1;
+constexpr char kVersion = 2;
 constexpr size_t kMaxIdBytes = 63;
 
-// What stands before the id: version, checksum, shmid, rank.
+// What stands before the id: version, checksum, shmid, rank, sort.
 constexpr size_t kChecksumAt = 1;
 constexpr size_t kKeyAt = kChecksumAt + sizeof(uint64_t);
 constexpr size_t kRankAt = kKeyAt + sizeof(int16_t);
-constexpr size_t kIdAt = kRankAt + sizeof(uint64_t);
+constexpr size_t kSortAt = kRankAt + sizeof(uint64_t);
+constexpr size_t kIdAt = kSortAt + sizeof(uint64_t);
 constexpr size_t kMaxTokenBytes = (kIdAt + kMaxIdBytes) * 4 / 3 + 4;
 
 // FNV-1a, 64 bits: notices damage and mix-ups, which is all that is asked for.
@@ -48,6 +49,7 @@ std::string EncodePageToken(std::string_view request, const PageKey& last) {
   std::string key;
   Put(key, last.shmid);
   Put(key, last.rank);
+  Put(key, last.sort);
   key += last.backend_id;
   std::string token(1, kVersion);
   Put(token, Checksum(request, key));
@@ -63,7 +65,8 @@ std::optional<PageKey> DecodePageToken(std::string_view request, std::string_vie
   if (bytes.size() < kIdAt || bytes.size() > kIdAt + kMaxIdBytes || bytes[0] != kVersion) return std::nullopt;
   const std::string_view view = bytes;
   if (Get<uint64_t>(view, kChecksumAt) != Checksum(request, view.substr(kKeyAt))) return std::nullopt;
-  return PageKey{std::string(view.substr(kIdAt)), Get<int16_t>(view, kKeyAt), Get<uint64_t>(view, kRankAt)};
+  return PageKey{std::string(view.substr(kIdAt)), Get<int16_t>(view, kKeyAt), Get<uint64_t>(view, kRankAt),
+                 Get<uint64_t>(view, kSortAt)};
 }
 
 }  // namespace shmemd::api

@@ -16,6 +16,7 @@ struct PageKey {
   std::string backend_id;
   int16_t shmid = 0;
   uint64_t rank = 0;  // offset of a mapping, code of a finding
+  uint64_t sort = 0;  // what the list is ordered by before all of these, if it is
 
   bool operator==(const PageKey&) const = default;
 };

@@ -40,11 +40,11 @@ std::vector<std::string> RoleServer::ServiceNames() {
           v1::ShmemAdmin::service_full_name(), v1::ShmemInspector::service_full_name()};
 }
 
-RoleServer::RoleServer(const Inspector& inspector, std::unique_ptr<v1::ShmemAdmin::CallbackService> admin,
-                       feed::CallStats& calls)
+RoleServer::RoleServer(const Inspector& inspector, WatchFeed& watch_feed,
+                       std::unique_ptr<v1::ShmemAdmin::CallbackService> admin, feed::CallStats& calls)
     : calls_(calls),
       health_service_({v1::ShmemInspector::service_full_name(), v1::ShmemAdmin::service_full_name()}),
-      inspector_service_(inspector),
+      inspector_service_(inspector, watch_feed),
       admin_service_(std::move(admin)),
       reflection_v1_(ServiceNames()),
       reflection_v1alpha_(ServiceNames()) {}

@@ -22,9 +22,9 @@ namespace shmemd::api {
 
 class RoleServer {
  public:
-  // `inspector` and `calls` outlive the server.
-  RoleServer(const Inspector& inspector, std::unique_ptr<v1::ShmemAdmin::CallbackService> admin,
-             feed::CallStats& calls);
+  // `inspector`, `watch_feed` and `calls` outlive the server.
+  RoleServer(const Inspector& inspector, WatchFeed& watch_feed,
+             std::unique_ptr<v1::ShmemAdmin::CallbackService> admin, feed::CallStats& calls);
   ~RoleServer();
   RoleServer(const RoleServer&) = delete;
   RoleServer& operator=(const RoleServer&) = delete;

@@ -30,6 +30,8 @@ struct Config {
   std::string metrics_listen = "127.0.0.1:18044";
   int64_t max_mappings = 1024;
   int64_t max_window_bytes = int64_t{1} << 40;
+  int64_t max_events = 4096;
+  int64_t max_watchers = 1024;
   int64_t connect_timeout_ms = 5000;
   int64_t query_timeout_ms = 5000;
   int64_t reconnect_min_ms = 100;

@@ -63,6 +63,7 @@ absl::StatusOr<api::ApiConfig> MakeApiConfig(const Config& config) {
   if (config.api_listen != "off") api.listen = config.api_listen;
   api.facts = {kVersion, base::WallNanos(), PageSize(), static_cast<uint64_t>(config.max_mappings),
                static_cast<uint64_t>(config.max_window_bytes)};
+  api.watch.max_watchers = static_cast<size_t>(config.max_watchers);
   return api;
 }
 
@@ -89,7 +90,10 @@ bool IsRelay(const state::BackendSpec& backend) { return backend.mode == state::
 
 }  // namespace
 
-ShmemdApp::ShmemdApp(Config config) : config_(std::move(config)), queue_(kQueueCapacity), hub_(PageSize()) {
+ShmemdApp::ShmemdApp(Config config)
+    : config_(std::move(config)),
+      queue_(kQueueCapacity),
+      hub_(PageSize(), static_cast<size_t>(config_.max_events)) {
   if (!std::any_of(config_.backends.begin(), config_.backends.end(), IsRelay)) return;
   relay_queue_.emplace(kQueueCapacity);
   relay_control_.emplace();
@@ -126,12 +130,13 @@ absl::Status ShmemdApp::StartServing() {
       *std::move(api_config), [this](const auto& read) { hub_.Read(read); }, control_,
       relay_control_ ? &*relay_control_ : nullptr);
   if (absl::Status status = api_->Start(); !status.ok()) return status;
+  hub_.SetListener([this] { api_->ReplicaChanged(); });
 
   if (config_.metrics_listen != "off") {
-    auto http =
-        metrics::HttpEndpoint::Start({config_.metrics_listen, kVersion, [this] { return WhyNotAlive(); },
-                                      [this] { return WhyNotReady(); }, &api_->call_stats()},
-                                     hub_);
+    auto http = metrics::HttpEndpoint::Start(
+        {config_.metrics_listen, kVersion, [this] { return WhyNotAlive(); }, [this] { return WhyNotReady(); },
+         &api_->call_stats(), [this] { return api_->watcher_count(); }},
+        hub_);
     if (!http.ok()) return http.status();
     http_ = *std::move(http);
   }
@@ -180,6 +185,7 @@ absl::Status ShmemdApp::OpenRelays() {
 ShmemdApp::~ShmemdApp() {
   ready_.store(false);
   if (api_ != nullptr) api_->Shutdown(std::chrono::milliseconds(config_.shutdown_timeout_ms));
+  hub_.SetListener(nullptr);
   http_.reset();
   if (loop_ != nullptr) loop_->Stop();
   if (relay_ != nullptr) relay_->Stop();

@@ -31,74 +31,6 @@ v1::Backend::Origin EnumToProto(state::Origin origin) {
   return origin == state::Origin::kConfig ? v1::Backend::CONFIG : v1::Backend::RPC;
 }
 
-v1::Backend::State EnumToProto(state::BackendState state) {
-  switch (state) {
-    case state::BackendState::kConnecting:
-      return v1::Backend::CONNECTING;
-    case state::BackendState::kWaitingForFrontend:
-      return v1::Backend::WAITING_FOR_FRONTEND;
-    case state::BackendState::kNegotiating:
-      return v1::Backend::NEGOTIATING;
-    case state::BackendState::kActive:
-      return v1::Backend::ACTIVE;
-    case state::BackendState::kProbed:
-      return v1::Backend::PROBED;
-    case state::BackendState::kUnsupported:
-      return v1::Backend::UNSUPPORTED;
-    case state::BackendState::kDisconnected:
-      return v1::Backend::DISCONNECTED;
-    case state::BackendState::kFailed:
-      return v1::Backend::FAILED;
-    case state::BackendState::kDetaching:
-      return v1::Backend::DETACHING;
-  }
-  return v1::Backend::STATE_UNSPECIFIED;
-}
-
-v1::Backend::StateReason EnumToProto(state::StateReason reason) {
-  switch (reason) {
-    case state::StateReason::kNone:
-      return v1::Backend::STATE_REASON_UNSPECIFIED;
-    case state::StateReason::kSocketMissing:
-      return v1::Backend::SOCKET_MISSING;
-    case state::StateReason::kConnectionRefused:
-      return v1::Backend::CONNECTION_REFUSED;
-    case state::StateReason::kConnectFailed:
-      return v1::Backend::CONNECT_FAILED;
-    case state::StateReason::kConnectTimeout:
-      return v1::Backend::CONNECT_TIMEOUT;
-    case state::StateReason::kClosedByBackend:
-      return v1::Backend::CLOSED_BY_BACKEND;
-    case state::StateReason::kClosedMidMessage:
-      return v1::Backend::CLOSED_MID_MESSAGE;
-    case state::StateReason::kReplyTimeout:
-      return v1::Backend::REPLY_TIMEOUT;
-    case state::StateReason::kProtocolError:
-      return v1::Backend::PROTOCOL_ERROR;
-    case state::StateReason::kMessageTooLarge:
-      return v1::Backend::MESSAGE_TOO_LARGE;
-    case state::StateReason::kUnexpectedFds:
-      return v1::Backend::UNEXPECTED_FDS;
-    case state::StateReason::kConfigReplyMalformed:
-      return v1::Backend::CONFIG_REPLY_MALFORMED;
-    case state::StateReason::kNoProtocolFeatures:
-      return v1::Backend::NO_PROTOCOL_FEATURES;
-    case state::StateReason::kShmemNotOffered:
-      return v1::Backend::SHMEM_NOT_OFFERED;
-    case state::StateReason::kShmemOlderBit:
-      return v1::Backend::SHMEM_OLDER_BIT;
-    case state::StateReason::kSystemError:
-      return v1::Backend::SYSTEM_ERROR;
-    case state::StateReason::kClosedByShmemd:
-      return v1::Backend::CLOSED_BY_SHMEMD;
-    case state::StateReason::kRequestRefused:
-      return v1::Backend::REQUEST_REFUSED;
-    case state::StateReason::kClosedByFrontend:
-      return v1::Backend::CLOSED_BY_FRONTEND;
-  }
-  return v1::Backend::STATE_REASON_UNSPECIFIED;
-}
-
 v1::ShmemConfig::NumRegionsMeaning EnumToProto(state::NumRegionsMeaning meaning) {
   switch (meaning) {
     case state::NumRegionsMeaning::kUnknown:
@@ -127,18 +59,6 @@ v1::ShmemConfig::Source EnumToProto(state::ConfigSource source) {
       return v1::ShmemConfig::SEEN;
   }
   return v1::ShmemConfig::SOURCE_UNSPECIFIED;
-}
-
-v1::Backend::DeviceState EnumToProto(state::DeviceState state) {
-  switch (state) {
-    case state::DeviceState::kUnknown:
-      return v1::Backend::UNKNOWN;
-    case state::DeviceState::kStopped:
-      return v1::Backend::STOPPED;
-    case state::DeviceState::kStarted:
-      return v1::Backend::STARTED;
-  }
-  return v1::Backend::DEVICE_STATE_UNSPECIFIED;
 }
 
 v1::Backend::SocketRole EnumToProto(state::SocketRole role) {
@@ -207,7 +127,7 @@ void FillObservation(state::Mode mode, const state::BackendStatus& status, v1::B
   out.set_unobserved_reason(std::move(why));
   // Our own front-end never starts a device.
   out.set_device_state(mode == state::Mode::kFrontend ? v1::Backend::STOPPED
-                                                      : EnumToProto(status.device_state));
+                                                      : StateToProto(status.device_state));
 }
 
 void FillRelay(const state::BackendSpec& spec, const state::BackendStatus& status, v1::Backend& out) {
@@ -221,8 +141,8 @@ void FillRelay(const state::BackendSpec& spec, const state::BackendStatus& statu
 }
 
 void FillStatus(const state::BackendStatus& status, v1::Backend& out) {
-  out.set_state(EnumToProto(status.state));
-  out.set_state_reason(EnumToProto(status.cause.reason));
+  out.set_state(StateToProto(status.state));
+  out.set_state_reason(StateToProto(status.cause.reason));
   out.set_state_detail(CauseWords(status.cause));
   if (status.features.known) *out.mutable_features() = ToProto(status.features);
   if (status.config.source != state::ConfigSource::kNotSeen) *out.mutable_config() = ToProto(status.config);
@@ -237,6 +157,86 @@ void FillStatus(const state::BackendStatus& status, v1::Backend& out) {
 }
 
 }  // namespace
+
+v1::Backend::State StateToProto(state::BackendState state) {
+  switch (state) {
+    case state::BackendState::kConnecting:
+      return v1::Backend::CONNECTING;
+    case state::BackendState::kWaitingForFrontend:
+      return v1::Backend::WAITING_FOR_FRONTEND;
+    case state::BackendState::kNegotiating:
+      return v1::Backend::NEGOTIATING;
+    case state::BackendState::kActive:
+      return v1::Backend::ACTIVE;
+    case state::BackendState::kProbed:
+      return v1::Backend::PROBED;
+    case state::BackendState::kUnsupported:
+      return v1::Backend::UNSUPPORTED;
+    case state::BackendState::kDisconnected:
+      return v1::Backend::DISCONNECTED;
+    case state::BackendState::kFailed:
+      return v1::Backend::FAILED;
+    case state::BackendState::kDetaching:
+      return v1::Backend::DETACHING;
+  }
+  return v1::Backend::STATE_UNSPECIFIED;
+}
+
+v1::Backend::StateReason StateToProto(state::StateReason reason) {
+  switch (reason) {
+    case state::StateReason::kNone:
+      return v1::Backend::STATE_REASON_UNSPECIFIED;
+    case state::StateReason::kSocketMissing:
+      return v1::Backend::SOCKET_MISSING;
+    case state::StateReason::kConnectionRefused:
+      return v1::Backend::CONNECTION_REFUSED;
+    case state::StateReason::kConnectFailed:
+      return v1::Backend::CONNECT_FAILED;
+    case state::StateReason::kConnectTimeout:
+      return v1::Backend::CONNECT_TIMEOUT;
+    case state::StateReason::kClosedByBackend:
+      return v1::Backend::CLOSED_BY_BACKEND;
+    case state::StateReason::kClosedMidMessage:
+      return v1::Backend::CLOSED_MID_MESSAGE;
+    case state::StateReason::kReplyTimeout:
+      return v1::Backend::REPLY_TIMEOUT;
+    case state::StateReason::kProtocolError:
+      return v1::Backend::PROTOCOL_ERROR;
+    case state::StateReason::kMessageTooLarge:
+      return v1::Backend::MESSAGE_TOO_LARGE;
+    case state::StateReason::kUnexpectedFds:
+      return v1::Backend::UNEXPECTED_FDS;
+    case state::StateReason::kConfigReplyMalformed:
+      return v1::Backend::CONFIG_REPLY_MALFORMED;
+    case state::StateReason::kNoProtocolFeatures:
+      return v1::Backend::NO_PROTOCOL_FEATURES;
+    case state::StateReason::kShmemNotOffered:
+      return v1::Backend::SHMEM_NOT_OFFERED;
+    case state::StateReason::kShmemOlderBit:
+      return v1::Backend::SHMEM_OLDER_BIT;
+    case state::StateReason::kSystemError:
+      return v1::Backend::SYSTEM_ERROR;
+    case state::StateReason::kClosedByShmemd:
+      return v1::Backend::CLOSED_BY_SHMEMD;
+    case state::StateReason::kRequestRefused:
+      return v1::Backend::REQUEST_REFUSED;
+    case state::StateReason::kClosedByFrontend:
+      return v1::Backend::CLOSED_BY_FRONTEND;
+  }
+  return v1::Backend::STATE_REASON_UNSPECIFIED;
+}
+
+v1::Backend::DeviceState StateToProto(state::DeviceState state) {
+  switch (state) {
+    case state::DeviceState::kUnknown:
+      return v1::Backend::UNKNOWN;
+    case state::DeviceState::kStopped:
+      return v1::Backend::STOPPED;
+    case state::DeviceState::kStarted:
+      return v1::Backend::STARTED;
+  }
+  return v1::Backend::DEVICE_STATE_UNSPECIFIED;
+}
 
 std::string CauseWords(const state::Cause& cause) {
   if (cause.message_id == 0) return state::CauseText(cause, {});

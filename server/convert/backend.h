@@ -13,6 +13,9 @@ v1::Features ToProto(const state::Features& features);
 v1::ShmemConfig ToProto(const state::ShmemConfig& config);
 v1::PeerProcess ToProto(const state::PeerProcess& peer);
 v1::BackendTotals ToProto(const state::BackendTotals& totals);
+v1::Backend::State StateToProto(state::BackendState state);
+v1::Backend::StateReason StateToProto(state::StateReason reason);
+v1::Backend::DeviceState StateToProto(state::DeviceState state);
 
 // `cause` in words, with the name of the message that it is about. Empty when there is nothing to explain.
 std::string CauseWords(const state::Cause& cause);

@@ -18,7 +18,8 @@ constexpr timespec kGather{0, 2'000'000};
 
 }  // namespace
 
-Hub::Hub(uint64_t page_size) : page_size_(page_size), last_turn_ns_(base::MonotonicNanos()) {}
+Hub::Hub(uint64_t page_size, size_t max_events)
+    : page_size_(page_size), last_turn_ns_(base::MonotonicNanos()), events_(max_events) {}
 
 Hub::~Hub() { Stop(); }
 
@@ -77,14 +78,25 @@ bool Hub::ApplyBatch(Source& source) {
       std::optional<Update> update = source.queue.TryPop();
       if (!update) break;
       ++applied;
-      if (!source.replica.Apply(std::move(*update))) continue;
+      if (!source.replica.Apply(std::move(*update), revision_ + 1, events_)) continue;
       ++revision_;
       changed = true;
     }
     if (source.replica.TakeMembershipChange()) IndexById();
   }
-  if (changed) changed_.notify_all();
+  if (changed) TellOfChange();
   return applied == kBatch;
+}
+
+void Hub::TellOfChange() {
+  changed_.notify_all();
+  base::MutexLock lock(listener_mutex_);
+  if (on_change_) on_change_();
+}
+
+void Hub::SetListener(std::function<void()> on_change) {
+  base::MutexLock lock(listener_mutex_);
+  on_change_ = std::move(on_change);
 }
 
 void Hub::IndexById() {
@@ -118,7 +130,7 @@ void Hub::Sleep() {
 
 void Hub::Read(const std::function<void(const ReplicaView&)>& read) const {
   base::MutexLock lock(mutex_);
-  read(ReplicaView{by_id_, revision_, SyncedLocked()});
+  read(ReplicaView{by_id_, revision_, SyncedLocked(), events_});
 }
 
 uint64_t Hub::dropped_count() const {

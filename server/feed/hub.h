@@ -21,8 +21,10 @@ namespace shmemd::feed {
 
 class Hub {
  public:
-  // `page_size` of the host, in bytes.
-  explicit Hub(uint64_t page_size);
+  static constexpr size_t kDefaultMaxEvents = 4096;
+
+  // `page_size` of the host, in bytes. So many of the last events are kept.
+  explicit Hub(uint64_t page_size, size_t max_events = kDefaultMaxEvents);
   ~Hub();  // stops
   Hub(const Hub&) = delete;
   Hub& operator=(const Hub&) = delete;
@@ -35,6 +37,11 @@ class Hub {
 
   // Calls `read` with the replica locked. Keep it short and take copies; never call back into the hub.
   void Read(const std::function<void(const ReplicaView&)>& read) const;
+
+  // `on_change` is called on the hub's thread, with nothing locked that Read locks, after what readers see
+  // has changed; it must be short. Replaces the one before, which is not running any more when this returns;
+  // nullptr: nobody. Any thread but the hub's.
+  void SetListener(std::function<void()> on_change) ABSL_LOCKS_EXCLUDED(listener_mutex_);
 
   // Updates that did not fit into a queue since the start.
   uint64_t dropped_count() const;
@@ -60,6 +67,7 @@ class Hub {
   void Turn();
   // True when the queue may hold more.
   bool ApplyBatch(Source& source) ABSL_LOCKS_EXCLUDED(mutex_);
+  void TellOfChange() ABSL_LOCKS_EXCLUDED(listener_mutex_);
   void IndexById() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool SyncedLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Sleep();
@@ -75,6 +83,10 @@ class Hub {
   mutable base::CondVar changed_;
   BackendsById by_id_ ABSL_GUARDED_BY(mutex_);
   uint64_t revision_ ABSL_GUARDED_BY(mutex_) = 0;
+  state::EventLog events_ ABSL_GUARDED_BY(mutex_);
+
+  base::Mutex listener_mutex_;
+  std::function<void()> on_change_ ABSL_GUARDED_BY(listener_mutex_);
 };
 
 }  // namespace shmemd::feed

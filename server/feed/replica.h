@@ -11,6 +11,7 @@
 
 #include "server/feed/update.h"
 #include "server/state/backend.h"
+#include "server/state/event_log.h"
 
 namespace shmemd::feed {
 
@@ -21,6 +22,7 @@ struct ReplicaView {
   const BackendsById& backends;
   uint64_t revision = 0;  // changes applied so far; grows by one with each
   bool synced = true;     // false while lost events are being caught up with
+  const state::EventLog& events;
 
   // nullptr: not attached.
   const state::Backend* Find(std::string_view id) const;
@@ -34,15 +36,16 @@ class SourceReplica {
 
   explicit SourceReplica(uint64_t page_size) : page_size_(page_size) {}
 
-  // True when what readers see may have changed.
-  bool Apply(Update&& update);
+  // True when what readers see may have changed: it is then logged as `revision`, if it is worth it.
+  bool Apply(Update&& update, uint64_t revision, state::EventLog& log);
   const Tables& tables() const { return tables_; }
   bool catching_up() const { return staging_ != nullptr; }
   // True once after a back-end came or went: the index by id has to be made anew.
   bool TakeMembershipChange();
 
  private:
-  void ApplyTo(Tables& tables, Update&& update);
+  // `log`: nullptr for tables that nobody sees yet.
+  void ApplyTo(Tables& tables, Update&& update, uint64_t revision, state::EventLog* log);
 
   const uint64_t page_size_;
   Tables tables_;

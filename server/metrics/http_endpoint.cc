@@ -83,7 +83,7 @@ HttpEndpoint::HttpEndpoint(Options options, const feed::Hub& hub)
       hub_(hub),
       backends_(hub),
       calls_(options_.calls),
-      process_(options_.version, hub) {}
+      process_(options_.version, hub, options_.watchers) {}
 
 // civetweb's acceptor looks up when somebody connects, else every two seconds: somebody connects.
 HttpEndpoint::~HttpEndpoint() {

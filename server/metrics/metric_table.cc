@@ -164,6 +164,7 @@ constexpr std::array<MetricRow, kMetricCount> kTable{{
      "Requests of the back-end that the guard kept from the VMM, by what was done.",
      {"backend", "code"}},
     {Metric::kBuildInfo, "shmemd_build_info", Gauge, "Version of shmemd; always 1.", {"version"}},
+    {Metric::kWatchers, "shmemd_watchers", Gauge, "Streams of Watch that are open.", {}},
     {Metric::kEventsDropped,
      "shmemd_events_dropped_total",
      Counter,

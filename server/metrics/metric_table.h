@@ -45,6 +45,7 @@ enum class Metric : uint8_t {
   kRelayForwardDuration,
   kRelayGuardActions,
   kBuildInfo,
+  kWatchers,
   kEventsDropped,
   kScrapeDuration,
   kGrpcHandled,

@@ -41,14 +41,17 @@ void AddEntryCount(Samples& samples, Metric metric, const char* directory) {
 
 }  // namespace
 
-ProcessCollectable::ProcessCollectable(std::string version, const feed::Hub& hub)
+ProcessCollectable::ProcessCollectable(std::string version, const feed::Hub& hub,
+                                       std::function<size_t()> watchers)
     : version_(std::move(version)),
       hub_(hub),
+      watchers_(std::move(watchers)),
       start_time_seconds_(static_cast<double>(base::WallNanos()) / 1e9) {}
 
 std::vector<prometheus::MetricFamily> ProcessCollectable::Collect() const {
   Samples samples;
   samples.Add(Metric::kBuildInfo, {version_}, 1);
+  if (watchers_) samples.Add(Metric::kWatchers, {}, static_cast<double>(watchers_()));
   samples.Add(Metric::kEventsDropped, {}, static_cast<double>(hub_.dropped_count()));
   samples.Add(Metric::kScrapeDuration, {}, scrape_seconds_.load(std::memory_order_relaxed));
   samples.Add(Metric::kProcessCpuSeconds, {}, CpuSeconds());

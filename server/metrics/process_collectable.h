@@ -4,6 +4,8 @@
 #include <prometheus/collectable.h>
 
 #include <atomic>
+#include <cstddef>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -14,7 +16,8 @@ namespace shmemd::metrics {
 class ProcessCollectable final : public prometheus::Collectable {
  public:
   // `hub` outlives the object.
-  ProcessCollectable(std::string version, const feed::Hub& hub);
+  // `watchers`: how many streams of Watch are open; empty: not shown.
+  ProcessCollectable(std::string version, const feed::Hub& hub, std::function<size_t()> watchers = {});
 
   // Any thread. What /proc does not tell is left out.
   std::vector<prometheus::MetricFamily> Collect() const override;
@@ -24,6 +27,7 @@ class ProcessCollectable final : public prometheus::Collectable {
  private:
   const std::string version_;
   const feed::Hub& hub_;
+  const std::function<size_t()> watchers_;
   const double start_time_seconds_;
   std::atomic<double> scrape_seconds_{0};
 };

@@ -12,6 +12,7 @@
 #include "server/api/replica_reader.h"
 #include "server/base/mutex.h"
 #include "server/state/backend.h"
+#include "server/state/event_log.h"
 
 namespace shmemd::api {
 
@@ -21,29 +22,41 @@ inline constexpr uint64_t kPage = 4096;
 class Fleet {
  public:
   void Attach(const std::string& id, state::Mode mode = state::Mode::kFrontend) {
-    base::MutexLock lock(mutex_);
-    state::BackendSpec spec{id, "/run/" + id + ".sock", mode, state::Origin::kConfig};
-    if (mode == state::Mode::kRelay) spec.frontend_socket = "/run/vm/" + id + ".sock";
-    owned_[id] = std::make_unique<state::Backend>(state::BackendHandle{++handles_}, std::move(spec),
-                                                  "uid-of-" + id, kStartNs, kPage);
-    Index();
+    {
+      base::MutexLock lock(mutex_);
+      state::BackendSpec spec{id, "/run/" + id + ".sock", mode, state::Origin::kConfig};
+      if (mode == state::Mode::kRelay) spec.frontend_socket = "/run/vm/" + id + ".sock";
+      owned_[id] = std::make_unique<state::Backend>(state::BackendHandle{++handles_}, std::move(spec),
+                                                    "uid-of-" + id, kStartNs, kPage);
+      Log(*owned_[id], state::LogKind::kAttached);
+      Index();
+    }
+    Tell();
   }
 
   void Detach(const std::string& id) {
-    base::MutexLock lock(mutex_);
-    owned_.erase(id);
-    Index();
+    {
+      base::MutexLock lock(mutex_);
+      Log(*owned_.at(id), state::LogKind::kDetached);
+      owned_.erase(id);
+      Index();
+    }
+    Tell();
   }
 
   void Apply(const std::string& id, const state::EventBody& body) {
-    base::MutexLock lock(mutex_);
-    state::Backend& backend = *owned_.at(id);
-    state::Event event;
-    event.backend = backend.handle();
-    event.sequence = ++revision_;
-    event.wall_time_ns = kStartNs + static_cast<int64_t>(revision_);
-    event.body = body;
-    backend.Apply(event);
+    {
+      base::MutexLock lock(mutex_);
+      state::Backend& backend = *owned_.at(id);
+      state::Event event;
+      event.backend = backend.handle();
+      event.sequence = ++revision_;
+      event.wall_time_ns = TimeOf(revision_);
+      event.body = body;
+      log_.Add({revision_, event.wall_time_ns, event.backend, state::LogKind::kEvent, id, body,
+                state::ApplyAndCompare(backend, event)});
+    }
+    Tell();
   }
 
   // A session as far as ACTIVE; the regions come after.
@@ -95,6 +108,13 @@ class Fleet {
     Apply(id, settled);
   }
 
+  // Called after each change, with nothing locked.
+  void SetListener(std::function<void()> on_change) { on_change_ = std::move(on_change); }
+  uint64_t revision() {
+    base::MutexLock lock(mutex_);
+    return revision_;
+  }
+
   // About 50 KiB in an answer.
   void RaiseEveryFinding(const std::string& id) {
     for (int code = 0; code < state::kFindingCodeCount; ++code) {
@@ -107,22 +127,35 @@ class Fleet {
   ReplicaReader reader() {
     return [this](const std::function<void(const feed::ReplicaView&)>& read) {
       base::MutexLock lock(mutex_);
-      read(feed::ReplicaView{by_id_, revision_, true});
+      read(feed::ReplicaView{by_id_, revision_, true, log_});
     };
   }
 
+  static constexpr size_t kMaxEvents = 512;
   static constexpr int64_t kStartNs = 1'700'000'000'000'000'000;
 
  private:
+  void Log(const state::Backend& backend, state::LogKind kind) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    ++revision_;
+    log_.Add({revision_, TimeOf(revision_), backend.handle(), kind, backend.spec().id, {}, {}});
+  }
+  static int64_t TimeOf(uint64_t revision) { return kStartNs + static_cast<int64_t>(revision); }
+
   void Index() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     by_id_.clear();
     for (const auto& [id, backend] : owned_) by_id_[id] = backend.get();
   }
 
+  void Tell() const {
+    if (on_change_) on_change_();
+  }
+
+  std::function<void()> on_change_;
   base::Mutex mutex_;
   absl::btree_map<std::string, std::unique_ptr<state::Backend>> owned_ ABSL_GUARDED_BY(mutex_);
   feed::BackendsById by_id_ ABSL_GUARDED_BY(mutex_);
   uint64_t revision_ ABSL_GUARDED_BY(mutex_) = 0;
+  state::EventLog log_ ABSL_GUARDED_BY(mutex_){kMaxEvents};
   uint32_t handles_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 

@@ -221,7 +221,7 @@ TEST_F(PagingTest, AMillionMappingsArePagedQuickly) {
   // Pages from all over the list: the cost of a page does not depend on where it is.
   for (; pages < 100; ++pages) {
     const uint64_t offset = static_cast<uint64_t>(pages) * (kCount / 100) * 2 * kPage;
-    request.set_page_token(EncodePageToken("mappings\n\n0", {"a", 0, offset}));
+    request.set_page_token(EncodePageToken("mappings\n\n0\n\n", {"a", 0, offset}));
     v1::ListMappingsResponse response;
     ASSERT_TRUE(Call(&Stub::ListMappings, request, response).ok());
     listed += response.mappings_size();

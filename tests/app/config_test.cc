@@ -100,6 +100,8 @@ TEST(Settings, TheStatedDefaultsAreTheDefaults) {
   const Config untouched;
   for (const auto& [key, field] :
        std::map<std::string, int64_t Config::*>{{"limits.max_mappings", &Config::max_mappings},
+                                                {"limits.max_events", &Config::max_events},
+                                                {"limits.max_watchers", &Config::max_watchers},
                                                 {"limits.max_window", &Config::max_window_bytes},
                                                 {"timeouts.connect", &Config::connect_timeout_ms},
                                                 {"timeouts.query", &Config::query_timeout_ms},

@@ -1,5 +1,6 @@
 #include "tests/client/fake_shmemd.h"
 
+#include <absl/strings/str_cat.h>
 #include <google/rpc/error_details.pb.h>
 #include <google/rpc/status.pb.h>
 #include <grpcpp/security/server_credentials.h>
@@ -44,6 +45,8 @@ class FakeShmemd::Inspector final : public v1::ShmemInspector::Service {
  public:
   explicit Inspector(const CannedData* data) : data_(data) {}
   int call_count() const { return calls_; }
+  const std::string& asked_mappings() const { return asked_mappings_; }
+  const v1::ListEventsRequest& asked_events() const { return asked_events_; }
 
   grpc::Status GetServerInfo(grpc::ServerContext* context, const v1::GetServerInfoRequest*,
                              v1::GetServerInfoResponse* response) override {
@@ -88,8 +91,31 @@ class FakeShmemd::Inspector final : public v1::ShmemInspector::Service {
 
   grpc::Status ListMappings(grpc::ServerContext* context, const v1::ListMappingsRequest* request,
                             v1::ListMappingsResponse* response) override {
+    asked_mappings_ = absl::StrCat(request->filter(), "|", request->order_by());
     return Page(context, *request, data_->mappings, request->parent(), response, response->mutable_mappings(),
                 [](const v1::Mapping& item) { return item.name(); });
+  }
+
+  grpc::Status LookupMapping(grpc::ServerContext* context, const v1::LookupMappingRequest* request,
+                             v1::LookupMappingResponse* response) override {
+    if (!Begin(context)) return grpc::Status::CANCELLED;
+    for (const v1::Mapping& mapping : data_->mappings) {
+      const int64_t into = request->shm_offset_bytes() - mapping.shm_offset_bytes();
+      if (!mapping.name().starts_with(request->name() + "/") || into < 0 || into >= mapping.length_bytes())
+        continue;
+      *response->mutable_mapping() = mapping;
+      response->set_fd_offset_bytes(mapping.fd_offset_bytes() + into);
+      response->set_remaining_bytes(mapping.length_bytes() - into);
+      return grpc::Status::OK;
+    }
+    return NotFound(request->name(), "MAPPING_NOT_FOUND");
+  }
+
+  grpc::Status ListEvents(grpc::ServerContext* context, const v1::ListEventsRequest* request,
+                          v1::ListEventsResponse* response) override {
+    asked_events_ = *request;
+    return Page(context, *request, data_->events, "", response, response->mutable_events(),
+                [](const v1::Event& item) { return item.backend(); });
   }
 
   grpc::Status ListFindings(grpc::ServerContext* context, const v1::ListFindingsRequest* request,
@@ -134,6 +160,8 @@ class FakeShmemd::Inspector final : public v1::ShmemInspector::Service {
 
   const CannedData* data_;
   std::atomic<int> calls_ = 0;
+  std::string asked_mappings_;
+  v1::ListEventsRequest asked_events_;
 };
 
 class FakeShmemd::Admin final : public v1::ShmemAdmin::Service {
@@ -192,5 +220,9 @@ FakeShmemd::~FakeShmemd() {
 }
 
 int FakeShmemd::call_count() const { return inspector_->call_count(); }
+
+std::string FakeShmemd::asked_mappings() const { return inspector_->asked_mappings(); }
+
+v1::ListEventsRequest FakeShmemd::asked_events() const { return inspector_->asked_events(); }
 
 }  // namespace shmemd::client

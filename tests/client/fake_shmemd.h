@@ -28,6 +28,7 @@ struct CannedData {
   std::vector<v1::Region> regions;
   std::vector<v1::Mapping> mappings;
   std::vector<v1::Finding> findings;
+  std::vector<v1::Event> events;
   std::vector<v1::GetRegionLayoutResponse> layouts;
   int max_page = 2;      // items in a page, whatever was asked for
   bool endless = false;  // gives the same page token again and again
@@ -58,6 +59,9 @@ class FakeShmemd {
   std::string endpoint() const { return "unix:" + path_; }
   // How many calls were made.
   int call_count() const;
+  // Filter and order of the last ListMappings, as "FILTER|ORDER".
+  std::string asked_mappings() const;
+  v1::ListEventsRequest asked_events() const;
 
  private:
   class Inspector;

@@ -3,6 +3,8 @@
 #include <google/protobuf/util/json_util.h>
 #include <gtest/gtest.h>
 
+#include <ctime>
+
 #include "tests/client/golden_file.h"
 #include "tests/client/shmemctl_run.h"
 
@@ -44,6 +46,76 @@ TEST(Shmemctl, JsonIsTheListResponseWithAllPages) {
   const std::string regions = Ctl(fake, {"regions", "gpu0", "-o", "json"}).out;
   EXPECT_THAT(regions, HasSubstr("\"sizeBytes\": \"4294967296\""));
   EXPECT_THAT(regions, HasSubstr("\"mappedBytes\": \"0\""));
+}
+
+TEST(Shmemctl, MappingsAreAskedForByFilterAndOrder) {
+  const FakeShmemd fake(SampleData());
+  EXPECT_EQ(Ctl(fake, {"mappings"}).exit_code, 0);
+  EXPECT_EQ(fake.asked_mappings(), "|");
+  Ctl(fake, {"mappings", "--at-risk", "--sort", "size"});
+  EXPECT_EQ(fake.asked_mappings(), "at_risk = true|length_bytes desc");
+  Ctl(fake, {"mappings", "--stale", "--filter", "length_bytes > 4096", "--sort", "age", "--reverse"});
+  EXPECT_EQ(fake.asked_mappings(), "state = STALE AND length_bytes > 4096|request_time desc");
+  EXPECT_EQ(Ctl(fake, {"mappings", "--sort", "colour"}).exit_code, 2);
+}
+
+TEST(Shmemctl, LookupSaysWhichMappingAndWhereInItsFile) {
+  const FakeShmemd fake(SampleData());
+  const ProgramRun run = Ctl(fake, {"lookup", "gpu0/2", "0x1800"});
+  EXPECT_EQ(run.exit_code, 0);
+  EXPECT_THAT(run.out, ::testing::StartsWith("REGION"));
+  EXPECT_THAT(run.out, HasSubstr("\nin the file at 0x"));
+  EXPECT_EQ(Ctl(fake, {"lookup", "gpu0/2", "6144", "-q"}).out, "gpu0/2/0x1000\n");
+  EXPECT_THAT(Ctl(fake, {"lookup", "gpu0/2", "0x1800", "-o", "json"}).out, HasSubstr("\"fdOffsetBytes\": "));
+  const ProgramRun nothing = Ctl(fake, {"lookup", "gpu0/2", "0x0"});
+  EXPECT_EQ(nothing.exit_code, 4);
+  EXPECT_THAT(nothing.out, IsEmpty());
+  EXPECT_EQ(Ctl(fake, {"lookup", "gpu0", "0"}).exit_code, 2);
+  EXPECT_EQ(Ctl(fake, {"lookup", "gpu0/2", "here"}).exit_code, 2);
+  EXPECT_EQ(Ctl(fake, {"lookup", "gpu0/2", "-1"}).exit_code, 2);
+}
+
+TEST(Shmemctl, EventsAreALineEach) {
+  CannedData data;
+  v1::Event event;
+  event.set_type(v1::Event::MAPPED);
+  event.set_backend("backends/gpu0");
+  event.set_shmid(2);
+  event.set_revision(17);
+  event.mutable_event_time()->set_seconds(1'772'366'400);
+  event.mutable_event_time()->set_nanos(5'000'000);
+  event.set_summary("SHMEM_MAP of 0x1000 bytes at 0x0");
+  data.events = {event, event, event};
+  event.Clear();
+  event.set_type(v1::Event::EVENTS_LOST);
+  event.set_summary("events are missing here");
+  data.events.push_back(event);
+  const FakeShmemd fake(data);
+  const ProgramRun run = Ctl(fake, {"events", "--no-headers"});
+  EXPECT_EQ(run.exit_code, 0);
+  EXPECT_THAT(run.out, ::testing::StartsWith("2026-03-01T12:00:00.005Z"));
+  EXPECT_THAT(run.out, HasSubstr("gpu0/2"));
+  EXPECT_THAT(run.out, HasSubstr("SHMEM_MAP of 0x1000 bytes at 0x0\n"));
+  EXPECT_THAT(run.out, HasSubstr("EVENTS_LOST"));
+  EXPECT_FALSE(fake.asked_events().has_since());
+  EXPECT_THAT(Ctl(fake, {"events", "-o", "json"}).out, HasSubstr("\"type\": \"MAPPED\""));
+  EXPECT_EQ(Ctl(fake, {"events", "-q"}).out, "17 MAPPED\n17 MAPPED\n17 MAPPED\n0 EVENTS_LOST\n");
+}
+
+TEST(Shmemctl, EventsAreAskedForByTargetTypeAndTime) {
+  const FakeShmemd fake(SampleData());
+  const ProgramRun none = Ctl(fake, {"events", "gpu0/2", "--type", "MAPPED,unmapped", "--since", "10m"});
+  EXPECT_EQ(none.exit_code, 0);
+  EXPECT_EQ(none.err, "no events\n");
+  const v1::ListEventsRequest asked = fake.asked_events();
+  EXPECT_EQ(asked.parent(), "backends/gpu0/regions/2");
+  EXPECT_THAT(asked.types(), ::testing::ElementsAre(v1::Event::MAPPED, v1::Event::UNMAPPED));
+  EXPECT_NEAR(static_cast<double>(asked.since().seconds()), static_cast<double>(std::time(nullptr) - 600),
+              30);
+  Ctl(fake, {"events", "--since", "2026-03-01T12:00:00Z"});
+  EXPECT_EQ(fake.asked_events().since().seconds(), 1'772'366'400);
+  EXPECT_EQ(Ctl(fake, {"events", "--since", "lately"}).exit_code, 2);
+  EXPECT_EQ(Ctl(fake, {"events", "--type", "MAPED"}).exit_code, 2);
 }
 
 TEST(Shmemctl, MappingsOfOneRegion) {

@@ -1,3 +1,6 @@
+#include <atomic>
+#include <thread>
+
 #include "tests/feed/feed_fixture.h"
 
 namespace shmemd::feed {
@@ -63,6 +66,39 @@ TEST_F(FeedTest, TheHubTurnsAtLeastOnceASecondWhenNothingHappens) {
   const int64_t deadline = InSeconds(5);
   while (hub_.last_turn_ns() == before && base::MonotonicNanos() < deadline) std::this_thread::yield();
   EXPECT_LT(base::MonotonicNanos(), deadline);
+}
+
+TEST_F(FeedTest, WhatHappenedIsKeptInTheOrderInWhichReadersSawIt) {
+  const state::BackendHandle handle = publisher_.Attach(Spec("gpu0"));
+  publisher_.Publish(handle, Mapped(2, 0x10000, 0x8000));
+  publisher_.Publish(handle, state::TrafficCounted{});
+  publisher_.Detach(handle);
+  ASSERT_TRUE(CatchUp(publisher_, queue_, hub_));
+  hub_.Read([](const ReplicaView& view) {
+    EXPECT_EQ(view.revision, 4U);
+    ASSERT_EQ(view.events.size(), 3U);
+    EXPECT_EQ(view.events.at(0).kind, state::LogKind::kAttached);
+    EXPECT_EQ(view.events.at(1).changes.put.size(), 1U);
+    EXPECT_EQ(view.events.at(2).kind, state::LogKind::kDetached);
+    EXPECT_EQ(view.events.at(2).backend_id, "gpu0");
+    EXPECT_EQ(view.events.at(2).revision, 4U);
+    EXPECT_EQ(view.events.complete_since(), 0U);
+  });
+}
+
+TEST_F(FeedTest, AListenerHearsOfChangesUntilItIsTakenAway) {
+  std::atomic<int> calls = 0;
+  hub_.SetListener([&calls] { ++calls; });
+  publisher_.Attach(Spec("gpu0"));
+  ASSERT_TRUE(CatchUp(publisher_, queue_, hub_));
+  const int64_t deadline = InSeconds(30);
+  while (calls == 0 && base::MonotonicNanos() < deadline) std::this_thread::yield();
+  EXPECT_GT(calls, 0);
+  hub_.SetListener(nullptr);
+  const int before = calls;
+  publisher_.Attach(Spec("gpu1"));
+  ASSERT_TRUE(CatchUp(publisher_, queue_, hub_));
+  EXPECT_EQ(calls, before);
 }
 
 }  // namespace

@@ -50,23 +50,26 @@ TEST(Resync, ReadersSeeTheOldTableUntilTheNewOneIsWhole) {
   UpdateQueue queue(8);
   Publisher publisher(queue, 0, kPage);
   SourceReplica replica(kPage);
+  state::EventLog log(16);
+  const auto apply = [&](Update&& update) { replica.Apply(std::move(update), 1, log); };
   const state::BackendHandle handle = publisher.Attach(Spec("gpu0"));
   publisher.Publish(handle, Mapped(0, 0, kPage));
-  while (std::optional<Update> update = queue.TryPop()) replica.Apply(std::move(*update));
+  while (std::optional<Update> update = queue.TryPop()) apply(std::move(*update));
   for (uint64_t i = 1; i < 600; ++i) publisher.Publish(handle, Mapped(0, i * kPage, kPage));
-  while (std::optional<Update> update = queue.TryPop()) replica.Apply(std::move(*update));
+  while (std::optional<Update> update = queue.TryPop()) apply(std::move(*update));
   const Picture before = PictureOf(*replica.tables().begin()->second);
   while (publisher.resync_pending()) {
     publisher.ResyncStep();
     std::optional<Update> update = queue.TryPop();
     if (!update) continue;
     const bool end = std::holds_alternative<SnapshotEnd>(*update);
-    replica.Apply(std::move(*update));
+    apply(std::move(*update));
     if (!end) {
       EXPECT_EQ(PictureOf(*replica.tables().begin()->second), before);
     }
   }
   EXPECT_EQ(PictureOf(*replica.tables().begin()->second), PictureOf(*publisher.Find(handle)));
+  EXPECT_EQ(log.at(log.size() - 1).kind, state::LogKind::kLost) << "what was missed is said";
 }
 
 // The mover changes whatever it likes at any point of a resync; in the end both sides must agree on

@@ -1,0 +1,46 @@
+#include "server/api/event_list.h"
+
+#include <absl/strings/str_cat.h>
+
+#include "server/convert/event.h"
+
+namespace shmemd::api {
+
+bool EventFilter::Matches(std::string_view backend_id, std::optional<uint8_t> shmid,
+                          v1::Event::Type type) const {
+  if (types != 0 && (types >> type & 1) == 0) return false;
+  if (backend_id.empty()) return true;
+  if (scope.backend_id && *scope.backend_id != backend_id) return false;
+  return !scope.shmid || !shmid || *scope.shmid == *shmid;
+}
+
+absl::StatusOr<uint64_t> ParseEventTypes(const google::protobuf::RepeatedField<int>& types) {
+  if (types.size() > EventFilter::kMaxTypes) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("types: expected at most ", EventFilter::kMaxTypes, ", got ", types.size()));
+  }
+  uint64_t mask = 0;
+  for (int type : types) {
+    if (type == v1::Event::TYPE_UNSPECIFIED || !v1::Event::Type_IsValid(type)) {
+      return absl::InvalidArgumentError(absl::StrCat("types: expected a type of event, got ", type));
+    }
+    mask |= uint64_t{1} << type;
+  }
+  return mask;
+}
+
+std::vector<state::LogEntry> CopyEvents(const feed::ReplicaView& view, const EventFilter& filter,
+                                        const PageRange& range) {
+  std::vector<state::LogEntry> out;
+  const state::EventLog& log = view.events;
+  for (size_t i = log.After(range.after ? range.after->rank : 0); i < log.size(); ++i) {
+    if (out.size() == range.limit) break;
+    const state::LogEntry& entry = log.at(i);
+    if (entry.wall_time_ns < filter.since_ns) continue;
+    if (filter.Matches(entry.backend_id, convert::ShmidOf(entry), convert::TypeOf(entry)))
+      out.push_back(entry);
+  }
+  return out;
+}
+
+}  // namespace shmemd::api
