@@ -9,6 +9,8 @@
 #include <cerrno>
 #include <utility>
 
+#include "server/base/thread_name.h"
+
 namespace shmemd::api {
 namespace {
 
@@ -42,6 +44,7 @@ void AcceptLoop::Stop() {
 }
 
 void AcceptLoop::Run() {
+  base::NameThisThread("accept");
   std::vector<pollfd> waiting{{stop_.get(), POLLIN, 0}};
   for (int listener : listeners_) waiting.push_back({listener, POLLIN, 0});
   bool room = true;
