@@ -60,6 +60,9 @@ RelayedDevices::RelayedDevices(size_t count) : file_(memfd_create("device", MFD_
         std::make_unique<peers::RawFrontend>(directory_.path() + "/" + std::to_string(i) + "f");
     if (!session.backend->Accept()) Die("accept");
     peers::ShakeHands(*session.frontend, *session.backend);
+    // SET_VRING_ENABLE: a device that is not started must not map.
+    peers::Pass(session.frontend->main(), session.backend->main(),
+                "12000000 01000000 08000000 00000000 01000000");
   }
 }
 

@@ -1,8 +1,8 @@
-// watch_load_bench: a thousand watchers of two hundred relayed devices, while two thousand maps and unmaps a
-// second pass. In turns nothing passes (idle), all watchers read (reading), and a tenth of them does not
-// (stalled). Printed: the round trip of one more device through the same relay, how old changes are when they
-// reach the watchers that read, and the memory of shmemd. In the end the copy of each watcher, kept from its
-// stream alone, is compared with what shmemd shows: a difference ends the program with 1.
+// watch_load_bench: watchers of two hundred relayed devices, while two thousand maps and unmaps a second
+// pass. In turns: nothing passes (idle); 900 watchers read (reading); 900 read and 100 more do not (stalled).
+// Printed: the round trip of one more device through the same relay, how old changes are when they reach the
+// watchers that read, and the memory of shmemd. Then all thousand read, and in the end the copy of each, kept
+// from its stream alone, is compared with what shmemd shows: a difference ends the program with 1.
 //
 //   watch_load_bench [rounds] [seconds of each phase]
 #include <grpcpp/create_channel.h>
@@ -57,47 +57,44 @@ std::unique_ptr<api::v1::ShmemInspector::Stub> StubTo(const std::string& socket,
 
 class Watchers {
  public:
-  explicit Watchers(const std::string& socket) {
+  explicit Watchers(const std::string& socket) : all_(kDevices * kWatchersEach) {
     constexpr int kSmallWindow = 1024;
     for (size_t i = 0; i < kChannels; ++i) stubs_.push_back(StubTo(socket, 0));
     stalling_stub_ = StubTo(socket, kSmallWindow);
-    for (size_t i = 0; i < kDevices * kWatchersEach; ++i) {
-      auto& stub = Stalls(i) ? *stalling_stub_ : *stubs_[i % kChannels];
-      all_.push_back(std::make_unique<api::AsyncWatcher>(stub, IdOf(i), false));
-    }
-    for (const auto& watcher : all_) {
-      while (!watcher->synced()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    }
-  }
-
-  void Stall(bool stalled) {
     for (size_t i = 0; i < all_.size(); ++i) {
-      if (!Stalls(i)) continue;
-      if (stalled) {
-        all_[i]->Pause();
-      } else {
-        all_[i]->Resume();
-      }
+      if (!IsOneOfTheHundred(i)) Begin(i, *stubs_[i % kChannels]);
+    }
+    AwaitSynced();
+  }
+
+  // The other hundred are there and read until they are synced; then they stall, or go on.
+  void AddTheHundred(bool stall) {
+    for (size_t i = 0; i < all_.size(); ++i) {
+      if (IsOneOfTheHundred(i)) Begin(i, stall ? *stalling_stub_ : *stubs_[i % kChannels]);
+    }
+    AwaitSynced();
+    for (size_t i = 0; i < all_.size(); ++i) {
+      if (stall && IsOneOfTheHundred(i)) all_[i]->Pause();
+    }
+  }
+  void RemoveTheHundred() {
+    for (size_t i = 0; i < all_.size(); ++i) {
+      if (IsOneOfTheHundred(i)) all_[i].reset();
     }
   }
 
-  // Of those that never stall, since the last call.
+  // Of the nine hundred, since the last call.
   std::vector<double> TakeDelaysMs() {
     std::vector<double> delays;
     for (size_t i = 0; i < all_.size(); ++i) {
+      if (IsOneOfTheHundred(i)) continue;
       const std::vector<double> of_one = all_[i]->TakeDelaysMs();
-      if (!Stalls(i)) delays.insert(delays.end(), of_one.begin(), of_one.end());
+      delays.insert(delays.end(), of_one.begin(), of_one.end());
     }
     return delays;
   }
 
-  int snapshots() {
-    int sum = 0;
-    for (const auto& watcher : all_) sum += watcher->snapshots();
-    return sum;
-  }
-
-  // How many copies are not what shmemd shows, half a minute after the last change.
+  // How many copies of all thousand are not what shmemd shows, half a minute after the last change.
   size_t CountWrong() {
     std::vector<std::string> shown;
     for (size_t i = 0; i < kDevices; ++i) shown.push_back(api::StateOf(*stubs_[0], IdOf(i)));
@@ -109,23 +106,35 @@ class Watchers {
         std::this_thread::sleep_for(std::chrono::milliseconds(1));
       }
       if (all_[i]->Text() == expected) continue;
-      if (++wrong == 1)
+      if (++wrong == 1) {
         std::printf("watcher %zu:\n%s\nshown:\n%s\n", i, all_[i]->Text().c_str(), expected.c_str());
+      }
     }
     return wrong;
   }
 
  private:
   static std::string IdOf(size_t i) { return "b" + std::to_string(i % kDevices); }
-  static bool Stalls(size_t i) { return (i + i / kDevices) % kOneStalledOf == 0; }
+  // Spread over all devices.
+  static bool IsOneOfTheHundred(size_t i) { return (i + i / kDevices) % kOneStalledOf == 0; }
+
+  void Begin(size_t i, api::v1::ShmemInspector::Stub& stub) {
+    all_[i] = std::make_unique<api::AsyncWatcher>(stub, IdOf(i), false);
+  }
+  void AwaitSynced() {
+    for (const auto& watcher : all_) {
+      while (watcher != nullptr && !watcher->synced())
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+  }
 
   std::vector<std::unique_ptr<api::v1::ShmemInspector::Stub>> stubs_;
   std::unique_ptr<api::v1::ShmemInspector::Stub> stalling_stub_;
   std::vector<std::unique_ptr<api::AsyncWatcher>> all_;
 };
 
-enum Phase { kIdle, kReading, kStalled };
-constexpr std::array<const char*, 3> kPhaseNames = {"idle", "reading", "stalled"};
+enum Phase { kIdle, kReading, kStalled, kAll };
+constexpr std::array<const char*, 4> kPhaseNames = {"idle", "reading", "stalled", "all"};
 
 struct Figures {
   double round_trip_us = 0;
@@ -138,7 +147,7 @@ struct Figures {
 };
 
 Figures Run(Phase phase, RelayedDevices& devices, Watchers& watchers, std::chrono::seconds time) {
-  watchers.Stall(phase == kStalled);
+  if (phase == kStalled || phase == kAll) watchers.AddTheHundred(/*stall=*/phase == kStalled);
   watchers.TakeDelaysMs();
   std::atomic<bool> stop = false;
   size_t passed = 0;
@@ -161,6 +170,7 @@ Figures Run(Phase phase, RelayedDevices& devices, Watchers& watchers, std::chron
   churn.join();
   prober.join();
   std::vector<double> delays = watchers.TakeDelaysMs();
+  if (phase == kStalled) watchers.RemoveTheHundred();
   figures.round_trip_us = Percentile(trips, 0.5);
   figures.round_trip_p99_us = Percentile(trips, 0.99);
   figures.delay_ms = Percentile(delays, 0.5);
@@ -181,13 +191,13 @@ int Measure(int rounds, std::chrono::seconds time) {
   RelayedDevices devices(kDevices + 1);
   const double before_mib = devices.ResidentMiB();
   Watchers watchers(devices.shmemd().api_socket());
-  std::printf("%zu relayed devices, %zu watchers, %d maps and unmaps a second; %d rounds of %lld s a phase\n",
-              kDevices, kDevices * kWatchersEach, kPerSecond, rounds, static_cast<long long>(time.count()));
+  std::printf("%zu relayed devices, %d maps and unmaps a second; %d rounds of %lld s a phase\n", kDevices,
+              kPerSecond, rounds, static_cast<long long>(time.count()));
   std::printf("resident before watchers %.1f MiB, with them %.1f MiB\n", before_mib, devices.ResidentMiB());
   std::printf("round phase     trip p50   trip p99   delay p50   delay p99    passed      told  resident\n");
   std::map<std::string, std::vector<double>> ratios;
   for (int round = 0; round <= rounds; ++round) {  // the first one warms up
-    std::array<Figures, 3> figures;
+    std::array<Figures, kAll> figures;
     for (const Phase phase : {kIdle, kReading, kStalled}) {
       figures[phase] = Run(phase, devices, watchers, time);
       PrintRow(round, phase, figures[phase]);
@@ -205,10 +215,9 @@ int Measure(int rounds, std::chrono::seconds time) {
                 *std::min_element(values.begin(), values.end()),
                 *std::max_element(values.begin(), values.end()));
   }
-  watchers.Stall(false);
+  PrintRow(rounds, kAll, Run(kAll, devices, watchers, time));
   const size_t wrong = watchers.CountWrong();
-  std::printf("%zu of %zu copies differ from what shmemd shows; %d snapshots were begun\n", wrong,
-              kDevices * kWatchersEach, watchers.snapshots());
+  std::printf("%zu of %zu copies differ from what shmemd shows\n", wrong, kDevices * kWatchersEach);
   return wrong == 0 ? 0 : 1;
 }
 
