@@ -26,6 +26,9 @@ constexpr std::array<Row, kReasonCount> kRows = {{
      "`types` holds what is no type of event."},
     {Reason::kFilterInvalid, "FILTER_INVALID", "INVALID_ARGUMENT",
      "`filter` cannot be read; the message says where."},
+    {Reason::kIdentityNotAllowed, "IDENTITY_NOT_ALLOWED", "PERMISSION_DENIED",
+     "None of the names in the client's certificate (metadata `identities`) is in the allow-list of the "
+     "listener (metadata `setting`)."},
     {Reason::kMappingNotFound, "MAPPING_NOT_FOUND", "NOT_FOUND", "Nothing is mapped at this offset."},
     {Reason::kMaxExtentsInvalid, "MAX_EXTENTS_INVALID", "INVALID_ARGUMENT", "`max_extents` is negative."},
     {Reason::kOffsetInvalid, "OFFSET_INVALID", "INVALID_ARGUMENT", "`shm_offset_bytes` is negative."},
@@ -34,8 +37,16 @@ constexpr std::array<Row, kReasonCount> kRows = {{
     {Reason::kPageSizeInvalid, "PAGE_SIZE_INVALID", "INVALID_ARGUMENT", "`page_size` is negative."},
     {Reason::kPageTokenInvalid, "PAGE_TOKEN_INVALID", "INVALID_ARGUMENT",
      "`page_token` is not from this list with this filter, order and parent; begin without it."},
+    {Reason::kPeerNotAllowed, "PEER_NOT_ALLOWED", "PERMISSION_DENIED",
+     "Neither the user of the client's process (metadata `uid`) nor one of its groups is in the allow-lists "
+     "of "
+     "the socket (metadata `setting`)."},
     {Reason::kQueryNotAllowed, "QUERY_NOT_ALLOWED", "FAILED_PRECONDITION",
      "The back-end is relayed with `query: snoop`: only its VMM asks it."},
+    {Reason::kRateLimited, "RATE_LIMITED", "RESOURCE_EXHAUSTED",
+     "The caller has made `limits.max_calls_per_second` calls within a second; a RetryInfo says when there "
+     "is "
+     "room again."},
     {Reason::kRegionNotFound, "REGION_NOT_FOUND", "NOT_FOUND",
      "The sizes of the back-end's regions are not known, and nothing is mapped into this one."},
     {Reason::kRegionUnused, "REGION_UNUSED", "NOT_FOUND",
@@ -57,8 +68,14 @@ constexpr std::array<Row, kReasonCount> kRows = {{
     {Reason::kShuttingDown, "SHUTTING_DOWN", "UNAVAILABLE", "shmemd is ending; another may come."},
     {Reason::kSocketPathInvalid, "SOCKET_PATH_INVALID", "INVALID_ARGUMENT",
      "`socket` is no absolute path of at most 107 bytes."},
+    {Reason::kTooManyCalls, "TOO_MANY_CALLS", "RESOURCE_EXHAUSTED",
+     "`limits.max_open_calls` calls and streams are open in this role; a RetryInfo says when to try again."},
     {Reason::kTooManyCommands, "TOO_MANY_COMMANDS", "RESOURCE_EXHAUSTED",
      "64 commands are waiting or running already; try again later."},
+    {Reason::kTooManyConnections, "TOO_MANY_CONNECTIONS", "RESOURCE_EXHAUSTED",
+     "The listener (metadata `listener`) has `limits.max_connections` connections; a RetryInfo says when to "
+     "try "
+     "again. Over TLS the connection is closed instead."},
     {Reason::kTooManyWatchers, "TOO_MANY_WATCHERS", "RESOURCE_EXHAUSTED",
      "`limits.max_watchers` streams are open already; a RetryInfo says when to try again."},
 }};

@@ -14,13 +14,16 @@ enum class Reason : uint8_t {
   kBackendUnreachable,
   kEventTypeInvalid,
   kFilterInvalid,
+  kIdentityNotAllowed,
   kMappingNotFound,
   kMaxExtentsInvalid,
   kOffsetInvalid,
   kOrderByInvalid,
   kPageSizeInvalid,
   kPageTokenInvalid,
+  kPeerNotAllowed,
   kQueryNotAllowed,
+  kRateLimited,
   kRegionNotFound,
   kRegionUnused,
   kRequestMalformed,
@@ -32,10 +35,12 @@ enum class Reason : uint8_t {
   kShmemNotNegotiated,
   kShuttingDown,
   kSocketPathInvalid,
+  kTooManyCalls,
   kTooManyCommands,
+  kTooManyConnections,
   kTooManyWatchers,
 };
-inline constexpr int kReasonCount = 26;
+inline constexpr int kReasonCount = 31;
 
 // "BACKEND_NOT_FOUND".
 std::string_view ReasonName(Reason reason);

@@ -25,17 +25,23 @@ grpc::Status BackendNotFound(const std::string& backend_id) {
                absl::StrCat("back-end ", backend_id, " is not attached"), {{"backend", backend_id}});
 }
 
-grpc::Status TooManyWatchers(size_t limit) {
-  constexpr int kRetrySeconds = 5;
-  const grpc::Status plain = Error(grpc::StatusCode::RESOURCE_EXHAUSTED, Reason::kTooManyWatchers,
-                                   absl::StrCat("expected at most ", limit, " streams of Watch at a time"),
-                                   {{"limit", absl::StrCat(limit)}});
+grpc::Status WithRetry(const grpc::Status& error, int64_t after_ns) {
+  constexpr int64_t kNsPerSecond = 1'000'000'000;
   google::rpc::Status details;
-  details.ParseFromString(plain.error_details());
+  details.ParseFromString(error.error_details());
   google::rpc::RetryInfo retry;
-  retry.mutable_retry_delay()->set_seconds(kRetrySeconds);
+  retry.mutable_retry_delay()->set_seconds(after_ns / kNsPerSecond);
+  retry.mutable_retry_delay()->set_nanos(static_cast<int32_t>(after_ns % kNsPerSecond));
   details.add_details()->PackFrom(retry);
-  return {plain.error_code(), plain.error_message(), details.SerializeAsString()};
+  return {error.error_code(), error.error_message(), details.SerializeAsString()};
+}
+
+grpc::Status TooManyWatchers(size_t limit) {
+  constexpr int64_t kRetryNs = 5'000'000'000;
+  return WithRetry(Error(grpc::StatusCode::RESOURCE_EXHAUSTED, Reason::kTooManyWatchers,
+                         absl::StrCat("expected at most ", limit, " streams of Watch at a time"),
+                         {{"limit", absl::StrCat(limit)}}),
+                   kRetryNs);
 }
 
 grpc::Status CancelledByClient() { return {grpc::StatusCode::CANCELLED, "the client cancelled the call"}; }

@@ -4,6 +4,7 @@
 #include <grpcpp/support/status.h>
 
 #include <cstddef>
+#include <cstdint>
 #include <map>
 #include <string>
 #include <string_view>
@@ -20,6 +21,9 @@ using ErrorMetadata = std::map<std::string, std::string>;
 // Travels as google.rpc.Status in the trailer grpc-status-details-bin.
 grpc::Status Error(grpc::StatusCode code, Reason reason, const std::string& message,
                    const ErrorMetadata& metadata = {});
+
+// The same error with a google.rpc.RetryInfo: when to try again.
+grpc::Status WithRetry(const grpc::Status& error, int64_t after_ns);
 
 grpc::Status BackendNotFound(const std::string& backend_id);
 // Nobody reads it.

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <optional>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "server/api/errors.h"
@@ -91,10 +92,31 @@ grpc::Status CheckScope(const feed::ReplicaView& view, const Scope& scope) {
   return FindRegion(view, {*scope.backend_id, *scope.shmid}, backend, region);
 }
 
+// Those of the server come first: their back-end's id is empty.
+using ListedFinding = std::variant<state::ServerFinding, convert::FindingRecord>;
+
+PageKey KeyOfListed(const ListedFinding& finding) {
+  if (const auto* of_server = std::get_if<state::ServerFinding>(&finding)) {
+    return {"", state::kWholeBackend, static_cast<uint64_t>(of_server->code)};
+  }
+  return KeyOf(std::get<convert::FindingRecord>(finding));
+}
+
+std::vector<ListedFinding> OfServer(const std::vector<state::ServerFinding>& findings,
+                                    const PageRange& range) {
+  std::vector<ListedFinding> out;
+  for (const state::ServerFinding& finding : findings) {
+    const bool told = range.after && (!range.after->backend_id.empty() ||
+                                      range.after->rank >= static_cast<uint64_t>(finding.code));
+    if (!told) out.emplace_back(finding);
+  }
+  return out;
+}
+
 }  // namespace
 
-Inspector::Inspector(ReplicaReader reader, ServerFacts facts)
-    : reader_(std::move(reader)), facts_(std::move(facts)) {}
+Inspector::Inspector(ReplicaReader reader, ServerFacts facts, const feed::ServerFindings& findings)
+    : reader_(std::move(reader)), facts_(std::move(facts)), findings_(findings) {}
 
 grpc::Status Inspector::GetServerInfo(const v1::GetServerInfoRequest&,
                                       v1::GetServerInfoResponse& response) const {
@@ -261,16 +283,21 @@ grpc::Status Inspector::ListFindings(const v1::ListFindingsRequest& request,
   PageRange range;
   if (grpc::Status status = ParseRange(request, key, range); !status.ok()) return status;
   grpc::Status status;
-  std::vector<convert::FindingRecord> records;
+  std::vector<ListedFinding> listed;
+  if (request.parent().empty()) listed = OfServer(findings_.List(request.include_closed()), range);
   reader_([&](const feed::ReplicaView& view) {
     status = CheckScope(view, *scope);
-    if (status.ok()) records = CopyFindings(view, *scope, range, request.include_closed());
+    if (!status.ok()) return;
+    for (auto& record : CopyFindings(view, *scope, range, request.include_closed())) {
+      listed.emplace_back(std::move(record));
+    }
   });
-  response.set_next_page_token(FillPage(records, range, key, [&](const convert::FindingRecord& record) {
+  const auto add = [&](const ListedFinding& finding) {
     v1::Finding& item = *response.add_findings();
-    item = convert::ToProto(record);
+    item = std::visit([](const auto& one) { return convert::ToProto(one); }, finding);
     return item.ByteSizeLong();
-  }));
+  };
+  response.set_next_page_token(FillPage(listed, range, key, KeyOfListed, add));
   return status;
 }
 
