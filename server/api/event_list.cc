@@ -8,7 +8,10 @@ namespace shmemd::api {
 
 bool EventFilter::Matches(std::string_view backend_id, std::optional<uint8_t> shmid,
                           v1::Event::Type type) const {
-  if (types != 0 && (types >> type & 1) == 0) return false;
+  return (types == 0 || (types >> type & 1) != 0) && InScope(backend_id, shmid);
+}
+
+bool EventFilter::InScope(std::string_view backend_id, std::optional<uint8_t> shmid) const {
   if (backend_id.empty()) return true;
   if (scope.backend_id && *scope.backend_id != backend_id) return false;
   return !scope.shmid || !shmid || *scope.shmid == *shmid;

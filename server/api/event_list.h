@@ -30,6 +30,8 @@ struct EventFilter {
   int64_t since_ns = std::numeric_limits<int64_t>::min();  // wall clock
 
   // An event of the back-end as a whole belongs to each of its regions, one of no back-end to all.
+  // Of any type.
+  bool InScope(std::string_view backend_id, std::optional<uint8_t> shmid) const;
   bool Matches(std::string_view backend_id, std::optional<uint8_t> shmid, v1::Event::Type type) const;
 };
 

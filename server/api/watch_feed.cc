@@ -194,7 +194,7 @@ WatchFeed::Next WatchFeed::Find(const EventFilter& filter, uint64_t until, uint6
   auto entry = std::upper_bound(ring_.begin(), ring_.end(), cursor,
                                 [](uint64_t revision, const Entry& e) { return revision < e.revision; });
   for (; entry != ring_.end() && entry->revision <= until; ++entry) {
-    if (entry->breaks_copies) return Next::kBroken;
+    if (entry->breaks_copies && filter.InScope(entry->backend_id, entry->shmid)) return Next::kBroken;
     cursor = entry->revision;
     if (!filter.Matches(entry->backend_id, entry->shmid, entry->type)) continue;
     change = entry->bytes;

@@ -32,6 +32,14 @@ class WatchTest : public ApiTest {
   }
 
   WatchClient Watch(const v1::WatchRequest& request = {}) { return WatchClient(*inspector_, request); }
+  // What `change` does is told at once.
+  template <typename Change>
+  void Together(const Change& change) {
+    fleet_.SetListener(nullptr);
+    change();
+    fleet_.SetListener([this] { server_.ReplicaChanged(); });
+    server_.ReplicaChanged();
+  }
   void ExpectEqual(const WatchCopy& copy) { EXPECT_EQ(copy.Text(), StateOf(*inspector_)); }
 };
 
@@ -106,6 +114,54 @@ TEST_F(WatchTest, OfAChangeOfAllRegionsOnlyTheOneThatIsWatchedIsTold) {
   EXPECT_TRUE(change.change().all_mappings_removed());
   ASSERT_EQ(change.change().regions_size(), 1);
   EXPECT_EQ(change.change().regions(0).name(), "backends/a/regions/2");
+}
+
+TEST_F(WatchTest, WhoWatchesOneRegionIsToldOfTheBackendThoughAnotherRegionChangedAtOnce) {
+  v1::WatchRequest request;
+  request.set_parent("backends/a/regions/2");
+  WatchClient watch = Watch(request);
+  watch.UntilSynced();
+  Together([this] {
+    fleet_.Apply("a", state::StateChanged{state::BackendState::kNegotiating, {}});
+    fleet_.Map("a", 0, 0, kPage);
+  });
+  const v1::WatchResponse change = watch.Next();
+  EXPECT_EQ(change.change().event().type(), v1::Event::STATE_CHANGED);
+  EXPECT_EQ(change.change().backend().state(), v1::Backend::NEGOTIATING);
+}
+
+TEST_F(WatchTest, AChangeThatIsTooLargeToBeToldConcernsItsBackendAlone) {
+  fleet_.Attach("b");
+  for (uint64_t i = 0; i < 300; ++i) fleet_.Map("b", 0, i * kPage, kPage);
+  v1::WatchRequest request;
+  request.set_parent("backends/a");
+  WatchClient other = Watch(request);
+  other.UntilSynced();
+  WatchClient all = Watch();
+  all.UntilSynced();
+  fleet_.Map("b", 0, 0, 300 * kPage);
+  fleet_.Map("a", 0, 0, kPage);
+  EXPECT_EQ(other.Next().change().event().type(), v1::Event::MAPPED);
+  const v1::WatchResponse again = all.Next();
+  ASSERT_EQ(again.body_case(), Body::kSnapshotBegin);
+  EXPECT_EQ(again.snapshot_begin().reason(), v1::SnapshotBegin::EVENTS_LOST);
+  all.UntilSynced();
+  all.Until(fleet_.revision());
+  ExpectEqual(all.copy());
+}
+
+TEST_F(WatchTest, AnUnmapThatFailedTouchesNothingHoweverLongItIs) {
+  for (uint64_t i = 0; i < 300; ++i) fleet_.Map("a", 0, i * kPage, kPage);
+  WatchClient watch = Watch();
+  watch.UntilSynced();
+  state::UnmapSettled unmap;
+  unmap.request.len = ~uint64_t{0};
+  unmap.error_number = 22;
+  fleet_.Apply("a", unmap);
+  const v1::WatchResponse change = watch.Next();
+  ASSERT_EQ(change.body_case(), Body::kChange);
+  EXPECT_EQ(change.change().event().type(), v1::Event::UNMAP_FAILED);
+  ExpectEqual(watch.copy());
 }
 
 TEST_F(WatchTest, ABackendThatIsNotThereYetShowsUpWhenItIs) {
