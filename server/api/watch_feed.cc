@@ -1,9 +1,9 @@
 #include "server/api/watch_feed.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
-#include "server/api/watch_change.h"
 #include "server/base/thread_name.h"
 #include "server/convert/event.h"
 
@@ -128,15 +128,17 @@ bool WatchFeed::PullLocked() {
   });
   std::vector<Entry> entries;
   entries.reserve(records.size());
-  for (const ChangeRecord& record : records) {
-    v1::WatchResponse response;
-    *response.mutable_change() = ToProto(record);
-    Number(epoch, record.entry.revision, response);
-    entries.push_back({record.entry.revision, record.entry.backend_id, convert::ShmidOf(record.entry),
-                       convert::TypeOf(record.entry), record.entry.breaks_copies(), ToSlice(response)});
-  }
+  for (const ChangeRecord& record : records) entries.push_back(EntryOf(record, epoch));
   Append(std::move(entries), pulled, broken);
   return records.size() == kPullEntries;
+}
+
+WatchFeed::Entry WatchFeed::EntryOf(const ChangeRecord& record, uint64_t epoch) {
+  v1::WatchResponse response;
+  *response.mutable_change() = ToProto(record);
+  Number(epoch, record.entry.revision, response);
+  return {record.entry.revision,         record.entry.backend_id,      convert::ShmidOf(record.entry),
+          convert::TypeOf(record.entry), record.entry.breaks_copies(), ToSlice(response)};
 }
 
 void WatchFeed::Append(std::vector<Entry> entries, uint64_t pulled, bool broken) {
@@ -160,19 +162,41 @@ void WatchFeed::Append(std::vector<Entry> entries, uint64_t pulled, bool broken)
 
 bool WatchFeed::Cover(uint64_t revision) {
   base::MutexLock pulling(pull_mutex_);
-  bool kept = false;
-  reader_([&](const feed::ReplicaView& view) {
-    kept = revision >= view.events.complete_since() && revision <= view.revision;
-  });
-  if (!kept) return false;
+  uint64_t end = 0;
+  size_t room = 0;
   {
     base::MutexLock lock(mutex_);
-    if (revision >= ring_after_ && revision <= pulled_) return true;
+    end = ring_after_;
+    room = limits_.ring_bytes - std::min(limits_.ring_bytes, ring_bytes_);
   }
-  // Made anew from there on: the other cursors are revisions and stay right.
-  Append({}, revision, true);
-  while (PullLocked()) {
+  std::deque<Entry> older;
+  size_t bytes = 0;
+  uint64_t at = revision;
+  bool more = true;
+  while (more) {
+    uint64_t epoch = 0;
+    bool kept = false;
+    std::vector<ChangeRecord> records;
+    reader_([&](const feed::ReplicaView& view) {
+      epoch = view.events.epoch();
+      kept = revision >= view.events.complete_since() && revision <= view.revision;
+      if (kept && at < end) records = CopyChanges(view, at, kPullEntries);
+    });
+    if (!kept) return false;
+    more = records.size() == kPullEntries && records.back().entry.revision < end;
+    for (const ChangeRecord& record : records) {
+      at = record.entry.revision;
+      if (at > end) break;
+      older.push_back(EntryOf(record, epoch));
+      bytes += older.back().bytes.size();
+      if (bytes > room) return false;
+    }
   }
+  // Only put in front: the others' cursors are inside the ring, or at its end.
+  base::MutexLock lock(mutex_);
+  ring_.insert(ring_.begin(), std::make_move_iterator(older.begin()), std::make_move_iterator(older.end()));
+  ring_bytes_ += bytes;
+  ring_after_ = std::min(ring_after_, revision);
   return true;
 }
 

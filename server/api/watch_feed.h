@@ -21,6 +21,7 @@
 
 #include "server/api/event_list.h"
 #include "server/api/replica_reader.h"
+#include "server/api/watch_change.h"
 #include "server/base/mutex.h"
 #include "vhost/shmem/v1/watch.pb.h"
 
@@ -65,7 +66,8 @@ class WatchFeed {
   void End();
   bool stopped() const;
 
-  // Sees to it that the ring goes on after `revision`. False: what came then is not kept any more.
+  // Sees to it that the ring has everything after `revision`. False: that is not kept any more, or more than
+  // the ring has room for.
   bool Cover(uint64_t revision);
   // Sees to it that everything up to `revision` is in the ring.
   void CatchUp(uint64_t revision);
@@ -94,6 +96,7 @@ class WatchFeed {
   // True when there may be more.
   bool Pull();
   bool PullLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(pull_mutex_);
+  static Entry EntryOf(const ChangeRecord& record, uint64_t epoch);
   void Append(std::vector<Entry> entries, uint64_t pulled, bool broken);
 
   const ReplicaReader reader_;

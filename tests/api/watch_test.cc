@@ -250,6 +250,22 @@ TEST_F(WatchTest, ASnapshotOfManySlicesIsRightWhileThingsChange) {
   ExpectEqual(watch.copy());
 }
 
+TEST_F(WatchTest, ABackendThatIsReplacedByOneOfItsNameInTheMiddleOfASnapshotIsRight) {
+  fleet_.Attach("b");
+  for (uint64_t i = 0; i < 4000; ++i) fleet_.Map("b", static_cast<uint8_t>(i % 3), i * 2 * kPage, kPage);
+  fleet_.Attach("c");
+  WatchClient watch = Watch();
+  for (int i = 0; i < 4; ++i) watch.Next();
+  fleet_.Detach("b");
+  fleet_.Attach("b");
+  // Not more than is kept, in regions and at offsets before and behind those that were sent.
+  for (uint64_t i = 0; i < 100; ++i) fleet_.Map("b", static_cast<uint8_t>(i % 7), i * 78 * kPage, kPage);
+  fleet_.Apply("b", state::RegionRetired{1});
+  watch.UntilSynced();
+  watch.Until(fleet_.revision());
+  ExpectEqual(watch.copy());
+}
+
 TEST_F(WatchTest, AClientThatLeavesInTheMiddleOfItsSnapshotIsForgotten) {
   fleet_.Attach("b");
   for (uint64_t i = 0; i < 9000; ++i) fleet_.Map("b", 0, i * 2 * kPage, kPage);
@@ -323,6 +339,65 @@ TEST(WatchLimits, SilenceIsBookmarkedAndWatchersAreCounted) {
   EXPECT_EQ(info.reason(), "TOO_MANY_WATCHERS");
   ASSERT_TRUE(details.details(1).UnpackTo(&retry));
   EXPECT_GT(retry.retry_delay().seconds(), 0);
+}
+
+TEST(WatchLimits, ATokenBehindMoreThanTheRingHoldsIsExpired) {
+  TempDir directory;
+  ApiConfig config = ConfigIn(directory);
+  config.watch.ring_bytes = size_t{32} << 10;
+  Fleet fleet;
+  feed::Control control;
+  ApiServer server(config, fleet.reader(), control);
+  fleet.SetListener([&server] { server.ReplicaChanged(); });
+  ASSERT_EQ(server.Start(), absl::OkStatus());
+  const auto inspector = v1::ShmemInspector::NewStub(ChannelTo("unix:" + config.socket.path));
+  fleet.Attach("a");
+  WatchClient watch(*inspector, {});
+  watch.UntilSynced();
+  v1::WatchRequest old;
+  old.set_resume_token(watch.token());
+  for (uint64_t i = 0; i < 200; ++i) {
+    fleet.Map("a", 0, i * kPage, kPage);
+    watch.Until(fleet.revision());
+  }
+  EXPECT_THAT(WatchClient(*inspector, old).Finish(),
+              IsError(StatusCode::OUT_OF_RANGE, "RESUME_TOKEN_EXPIRED"));
+  v1::WatchRequest fresh;
+  fresh.set_resume_token(watch.token());
+  WatchClient resumed(*inspector, fresh, watch.TakeCopy());
+  fleet.Map("a", 1, 0, kPage);
+  EXPECT_EQ(resumed.Next().body_case(), Body::kChange);
+  EXPECT_EQ(resumed.copy().Text(), StateOf(*inspector));
+}
+
+TEST(WatchFeed, WhoResumesThrowsNobodyElseOff) {
+  struct Nobody final : ChangeListener {
+    void Wake() override {}
+    void End() override {}
+  };
+  Fleet fleet;
+  fleet.Attach("a");
+  const uint64_t before = fleet.revision();
+  fleet.Map("a", 0, 0, kPage);
+  WatchFeed feed(fleet.reader(), {});
+  ASSERT_TRUE(feed.Join(std::make_shared<Nobody>()));
+  uint64_t cursor = fleet.revision();
+  fleet.Map("a", 0, kPage, kPage);
+  grpc::Slice change;
+  std::string backend_id;
+  // Ahead of what was pulled.
+  EXPECT_TRUE(feed.Cover(fleet.revision()));
+  feed.CatchUp(fleet.revision());
+  EXPECT_EQ(feed.Find({}, fleet.revision(), cursor, change, backend_id), WatchFeed::Next::kChange);
+  EXPECT_EQ(cursor, fleet.revision());
+  // Behind where the ring begins.
+  EXPECT_TRUE(feed.Cover(before));
+  EXPECT_EQ(feed.Find({}, fleet.revision(), cursor, change, backend_id), WatchFeed::Next::kNone);
+  cursor = before;
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_EQ(feed.Find({}, fleet.revision(), cursor, change, backend_id), WatchFeed::Next::kChange);
+  }
+  EXPECT_EQ(feed.Find({}, fleet.revision(), cursor, change, backend_id), WatchFeed::Next::kNone);
 }
 
 TEST(ResumeToken, ComesBackAsItWasAndDamageIsNoticed) {
