@@ -41,13 +41,14 @@ bool WatchFeed::stopped() const {
   return stopping_;
 }
 
-bool WatchFeed::Join(const std::shared_ptr<ChangeListener>& listener) {
+bool WatchFeed::Join(const std::shared_ptr<ChangeListener>& listener, const std::string& backend_id) {
   base::MutexLock pulling(pull_mutex_);
   {
     base::MutexLock lock(mutex_);
-    if (listeners_.size() >= limits_.max_watchers || stopping_) return false;
-    listeners_.insert(listener);
-    if (listeners_.size() > 1) return true;
+    const size_t count = CountLocked();
+    if (count >= limits_.max_watchers || stopping_) return false;
+    listeners_[backend_id].insert(listener);
+    if (count > 0) return true;
   }
   // Nobody listened, so nothing was pulled: begin here.
   uint64_t revision = 0;
@@ -60,7 +61,10 @@ bool WatchFeed::Join(const std::shared_ptr<ChangeListener>& listener) {
 
 void WatchFeed::Leave(const std::shared_ptr<ChangeListener>& listener) {
   base::MutexLock lock(mutex_);
-  listeners_.erase(listener);
+  for (auto of_backend = listeners_.begin(); of_backend != listeners_.end();) {
+    of_backend->second.erase(listener);
+    of_backend = of_backend->second.empty() ? listeners_.erase(of_backend) : std::next(of_backend);
+  }
   if (!listeners_.empty()) return;
   watched_.store(false);
   ring_.clear();
@@ -69,12 +73,44 @@ void WatchFeed::Leave(const std::shared_ptr<ChangeListener>& listener) {
 
 size_t WatchFeed::watcher_count() const {
   base::MutexLock lock(mutex_);
-  return listeners_.size();
+  return CountLocked();
+}
+
+size_t WatchFeed::CountLocked() const {
+  size_t count = 0;
+  for (const auto& [backend_id, of_backend] : listeners_) count += of_backend.size();
+  return count;
 }
 
 std::vector<std::shared_ptr<ChangeListener>> WatchFeed::listeners() const {
   base::MutexLock lock(mutex_);
-  return {listeners_.begin(), listeners_.end()};
+  std::vector<std::shared_ptr<ChangeListener>> all;
+  for (const auto& [backend_id, of_backend] : listeners_) {
+    all.insert(all.end(), of_backend.begin(), of_backend.end());
+  }
+  return all;
+}
+
+// With many back-ends most changes concern few watchers. The others are woken from time to time, well before
+// the ring has turned over: then their cursors go on, and bookmarks are sent.
+std::vector<std::shared_ptr<ChangeListener>> WatchFeed::TakeConcerned(bool all) {
+  {
+    base::MutexLock lock(mutex_);
+    all |= all_touched_ || bytes_since_all_ > limits_.ring_bytes / 4;
+    const std::set<std::string> touched = std::exchange(touched_, {std::string()});
+    all_touched_ = false;
+    if (!all) {
+      std::vector<std::shared_ptr<ChangeListener>> concerned;
+      for (const std::string& backend_id : touched) {
+        const auto found = listeners_.find(backend_id);
+        if (found == listeners_.end()) continue;
+        concerned.insert(concerned.end(), found->second.begin(), found->second.end());
+      }
+      return concerned;
+    }
+    bytes_since_all_ = 0;
+  }
+  return listeners();
 }
 
 void WatchFeed::Notify() {
@@ -89,6 +125,7 @@ void WatchFeed::Notify() {
 void WatchFeed::Run() {
   base::NameThisThread("watch-feed");
   const auto tick = std::min(kTick, limits_.bookmark_after);
+  auto all_woken = std::chrono::steady_clock::now();
   while (true) {
     {
       base::MutexLock lock(mutex_);
@@ -100,7 +137,10 @@ void WatchFeed::Run() {
     bool more = true;
     while (more) {
       more = Pull();
-      for (const std::shared_ptr<ChangeListener>& listener : listeners()) listener->Wake();
+      const auto now = std::chrono::steady_clock::now();
+      const bool all = now - all_woken >= tick;
+      if (all) all_woken = now;
+      for (const std::shared_ptr<ChangeListener>& listener : TakeConcerned(all)) listener->Wake();
     }
   }
 }
@@ -147,8 +187,12 @@ void WatchFeed::Append(std::vector<Entry> entries, uint64_t pulled, bool broken)
     ring_.clear();
     ring_bytes_ = 0;
     ring_after_ = pulled;
+    all_touched_ = true;
   }
   for (Entry& entry : entries) {
+    touched_.insert(entry.backend_id);
+    all_touched_ |= entry.backend_id.empty();
+    bytes_since_all_ += entry.bytes.size();
     ring_bytes_ += entry.bytes.size();
     ring_.push_back(std::move(entry));
   }

@@ -370,6 +370,33 @@ TEST(WatchLimits, ATokenBehindMoreThanTheRingHoldsIsExpired) {
   EXPECT_EQ(resumed.copy().Text(), StateOf(*inspector));
 }
 
+TEST(WatchLimits, WhoWatchesAQuietBackendIsNotLeftBehindByOthers) {
+  TempDir directory;
+  ApiConfig config = ConfigIn(directory);
+  config.watch.ring_bytes = size_t{512} << 10;
+  Fleet fleet;
+  feed::Control control;
+  ApiServer server(config, fleet.reader(), control);
+  fleet.SetListener([&server] { server.ReplicaChanged(); });
+  ASSERT_EQ(server.Start(), absl::OkStatus());
+  const auto inspector = v1::ShmemInspector::NewStub(ChannelTo("unix:" + config.socket.path));
+  for (const char* id : {"busy", "quiet"}) fleet.Attach(id);
+  v1::WatchRequest request;
+  request.set_parent("backends/quiet");
+  WatchClient quiet(*inspector, request);
+  quiet.UntilSynced();
+  request.set_parent("backends/busy");
+  WatchClient busy(*inspector, request);
+  busy.UntilSynced();
+  size_t bytes = 0;
+  for (uint64_t i = 0; bytes < 4 * config.watch.ring_bytes; ++i) {
+    fleet.Map("busy", 0, i * kPage, kPage);
+    bytes += busy.Next().ByteSizeLong();
+  }
+  fleet.Map("quiet", 0, 0, kPage);
+  EXPECT_EQ(quiet.Next().body_case(), Body::kChange);
+}
+
 TEST(WatchFeed, WhoResumesThrowsNobodyElseOff) {
   struct Nobody final : ChangeListener {
     void Wake() override {}
@@ -380,7 +407,7 @@ TEST(WatchFeed, WhoResumesThrowsNobodyElseOff) {
   const uint64_t before = fleet.revision();
   fleet.Map("a", 0, 0, kPage);
   WatchFeed feed(fleet.reader(), {});
-  ASSERT_TRUE(feed.Join(std::make_shared<Nobody>()));
+  ASSERT_TRUE(feed.Join(std::make_shared<Nobody>(), ""));
   uint64_t cursor = fleet.revision();
   fleet.Map("a", 0, kPage, kPage);
   grpc::Slice change;
