@@ -25,27 +25,14 @@ class EventTail : public client::WatchSink {
 
   void OnSnapshotBegin(client::SnapshotReason) override { gap_ = true; }
 
-  // What happened before, or while nothing was told: from the list, as far as it is kept.
-  void OnSynced(int64_t) override {
-    const auto server = client_.GetServerInfo();
-    if (server.ok() && start_ && server->start_time().SerializeAsString() != *start_) {
-      context_.Note("shmemctl: shmemd was started anew; what happened in between is lost");
-      last_ = 0;
-    } else if (gap_) {
-      context_.Note("shmemctl: events may be missing here");
-    }
-    if (server.ok()) start_ = server->start_time().SerializeAsString();
-    gap_ = false;
-    const absl::Status listed = client_.ForEachEvent(request_, [this](v1::Event& event) {
-      Print(event);
-      return true;
-    });
-    if (!listed.ok()) End(listed);
-    const std::lock_guard lock(mutex_);
-    connected_ = true;
+  void OnSynced(int64_t) override { CatchUp(); }
+  void OnChange(const v1::Change& change, int64_t) override {
+    if (behind_) CatchUp();
+    if (!behind_) Print(change.event());
   }
-
-  void OnChange(const v1::Change& change, int64_t) override { Print(change.event()); }
+  void OnBookmark(int64_t) override {
+    if (behind_) CatchUp();
+  }
 
   bool OnBroken(const absl::Status& status, std::chrono::milliseconds retry_in) override {
     const bool go_on = connected_ && WatchSink::OnBroken(status, retry_in);
@@ -69,6 +56,38 @@ class EventTail : public client::WatchSink {
   }
 
  private:
+  // What happened before, or while nothing was told: from the list, as far as it is kept. The connection may
+  // break here, too: then whatever is told next is reason to try again.
+  void CatchUp() {
+    const auto server = client_.GetServerInfo();
+    behind_ = !server.ok();
+    if (behind_) return EndUnlessItHeals(server.status());
+    NoteGap(server->start_time().SerializeAsString());
+    const absl::Status listed = client_.ForEachEvent(request_, [this](v1::Event& event) {
+      Print(event);
+      return true;
+    });
+    behind_ = !listed.ok();
+    if (behind_) return EndUnlessItHeals(listed);
+    const std::lock_guard lock(mutex_);
+    connected_ = true;
+  }
+
+  void NoteGap(const std::string& start) {
+    if (start_ && start != *start_) {
+      context_.Note("shmemctl: shmemd was started anew; what happened in between is lost");
+      last_ = 0;
+    } else if (gap_) {
+      context_.Note("shmemctl: events may be missing here");
+    }
+    start_ = start;
+    gap_ = false;
+  }
+
+  void EndUnlessItHeals(const absl::Status& status) {
+    if (!connected() || !client::MayHeal(status)) End(status);
+  }
+
   void Print(const v1::Event& event) {
     if (event.revision() <= last_) return;
     last_ = event.revision();
@@ -95,6 +114,7 @@ class EventTail : public client::WatchSink {
   std::optional<std::string> start_;  // of the shmemd that numbered what was printed
   int64_t last_ = 0;                  // revision of what was printed last
   bool gap_ = false;
+  bool behind_ = false;  // the list was not read to its end
 
   mutable std::mutex mutex_;  // of all below
   bool connected_ = false;    // ever

@@ -63,8 +63,9 @@ void CuttingProxy::Run() {
   std::array<pollfd, 2> waiting = {{{stop_, POLLIN, 0}, {listener_, POLLIN, 0}}};
   while (::poll(waiting.data(), waiting.size(), -1) >= 0 && waiting[0].revents == 0) {
     const int client = ::accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
-    if (client >= 0) Serve(client, bytes(random));
+    if (client >= 0) connections_.emplace_back(&CuttingProxy::Serve, this, client, bytes(random));
   }
+  for (std::thread& connection : connections_) connection.join();
 }
 
 void CuttingProxy::Serve(int client, unsigned bytes) {

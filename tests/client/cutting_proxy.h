@@ -1,10 +1,11 @@
-// Stands between a client and a server on Unix sockets and cuts their connection after a random number of
+// Stands between clients and a server on Unix sockets and cuts each connection after a random number of
 // bytes of the server's, wherever that is, over and over.
 #pragma once
 
 #include <atomic>
 #include <string>
 #include <thread>
+#include <vector>
 
 namespace shmemd::client {
 
@@ -32,6 +33,7 @@ class CuttingProxy {
   int stop_ = -1;
   std::atomic<int> cuts_{0};
   std::atomic<bool> healed_{false};
+  std::vector<std::thread> connections_;  // of Run alone
   std::thread thread_;
 };
 

@@ -78,7 +78,7 @@ TEST_F(ShmemctlFollowTest, EventsOnATerminalAreLines) {
 }
 
 TEST_F(ShmemctlFollowTest, EventsAreToldOnceHoweverOftenTheConnectionBreaks) {
-  CuttingProxy proxy(directory_.File("cut.sock"), config_.socket.path, 500, 9000);
+  CuttingProxy proxy(directory_.File("cut.sock"), config_.socket.path, 4000, 12'000);
   RunningProgram tail("shmemctl", {"events", "-f", "-o", "json"}, At(directory_.File("cut.sock")));
   ASSERT_TRUE(tail.Says("REGION_REPORTED"));
   for (uint64_t i = 0; i < 300; ++i) {
