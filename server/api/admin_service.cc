@@ -48,8 +48,8 @@ grpc::StatusCode CodeOf(feed::CommandFailure failure, grpc::StatusCode busy) {
 grpc::Status StatusOf(const feed::CommandResult& result, grpc::StatusCode busy,
                       const ErrorMetadata& metadata) {
   if (result.failure == feed::CommandFailure::kNone) return grpc::Status::OK;
-  const std::string_view reason = CommandFailureReason(result.failure);
-  const std::string message = result.message.empty() ? std::string(reason) : result.message;
+  const Reason reason = ReasonOf(result.failure);
+  const std::string message = result.message.empty() ? std::string(ReasonName(reason)) : result.message;
   return Error(CodeOf(result.failure, busy), reason, message, metadata);
 }
 
@@ -82,7 +82,7 @@ grpc::ServerUnaryReactor* AdminService::RefreshBackend(grpc::CallbackServerConte
                                                        v1::Backend* response) {
   const absl::StatusOr<std::string> id = ParseBackendName(request->name());
   if (!id.ok()) {
-    return Finished(context, Error(grpc::StatusCode::INVALID_ARGUMENT, "RESOURCE_NAME_INVALID",
+    return Finished(context, Error(grpc::StatusCode::INVALID_ARGUMENT, Reason::kResourceNameInvalid,
                                    std::string(id.status().message())));
   }
   return CommandCall::Start(
@@ -98,7 +98,7 @@ grpc::ServerUnaryReactor* AdminService::ProbeBackend(grpc::CallbackServerContext
                                                      v1::ProbeReport* response) {
   const std::string& socket = request->socket();
   if (const std::string why = WhyNoSocketPath(socket); !why.empty()) {
-    return Finished(context, Error(grpc::StatusCode::INVALID_ARGUMENT, "SOCKET_PATH_INVALID", why));
+    return Finished(context, Error(grpc::StatusCode::INVALID_ARGUMENT, Reason::kSocketPathInvalid, why));
   }
   return CommandCall::Start(
       *context, router_, feed::ProbeCommand{socket}, [socket, response](const feed::CommandResult& result) {
@@ -120,7 +120,7 @@ grpc::ServerUnaryReactor* AdminRefusal::ProbeBackend(grpc::CallbackServerContext
 
 grpc::ServerUnaryReactor* AdminRefusal::Refuse(grpc::CallbackServerContext* context,
                                                const char* method) const {
-  return Finished(context, Error(grpc::StatusCode::PERMISSION_DENIED, "ADMIN_ROLE_REQUIRED",
+  return Finished(context, Error(grpc::StatusCode::PERMISSION_DENIED, Reason::kAdminRoleRequired,
                                  absl::StrCat(method, " is served on the admin socket only: ", admin_socket_),
                                  {{"admin_socket", admin_socket_}}));
 }

@@ -7,6 +7,7 @@
 #include <variant>
 
 #include "server/base/file_id.h"
+#include "server/base/thread_name.h"
 
 namespace shmemd::frontend {
 namespace {
@@ -64,6 +65,7 @@ void FrontendLoop::Stop() {
 }
 
 void FrontendLoop::Run() {
+  base::NameThisThread("frontend");
   bool hub_has_room = true;
   while (!stopping_.load(std::memory_order_acquire)) {
     int64_t wait_ns = kMostWaitNs;

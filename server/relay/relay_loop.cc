@@ -6,6 +6,8 @@
 #include <utility>
 #include <variant>
 
+#include "server/base/thread_name.h"
+
 namespace shmemd::relay {
 namespace {
 
@@ -61,6 +63,7 @@ void RelayLoop::Stop() {
 }
 
 void RelayLoop::Run() {
+  base::NameThisThread("relay");
   bool hub_has_room = true;
   while (!stopping_.load(std::memory_order_acquire)) {
     int64_t wait_ns = kMostWaitNs;

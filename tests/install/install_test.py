@@ -145,7 +145,8 @@ class InstallTest(unittest.TestCase):
 
     def test_the_description_knows_every_service(self):
         protoset = self.prefix / "share" / "shmemd" / "shmemd.protoset"
-        text = run("protoc", "--decode_raw", stdin=protoset.open("rb"))
+        with protoset.open("rb") as source:
+            text = run("protoc", "--decode_raw", stdin=source)
         for name in ("ShmemInspector", "ShmemAdmin", "google/protobuf/timestamp.proto", "vhost/shmem/v1/watch.proto"):
             self.assertIn(name, text)
         protos = {path.name for path in (self.prefix / "share" / "shmemd" / "proto").rglob("*.proto")}
