@@ -28,7 +28,7 @@ absl::Status MakeParents(const std::string& path) {
 }  // namespace
 
 ApiServer::ApiServer(ApiConfig config, const ReplicaReader& reader, feed::Control& frontend,
-                     feed::Control* relay)
+                     feed::Control* relay, BackendRoster* roster)
     : config_(std::move(config)),
       inspector_(reader, config_.facts),
       watch_feed_(reader, config_.watch),
@@ -36,7 +36,7 @@ ApiServer::ApiServer(ApiConfig config, const ReplicaReader& reader, feed::Contro
       read_server_(inspector_, watch_feed_, std::make_unique<AdminRefusal>(config_.admin_socket.path),
                    call_stats_),
       admin_server_(inspector_, watch_feed_,
-                    std::make_unique<AdminService>(reader, CommandRouter(reader, frontend, relay)),
+                    std::make_unique<AdminService>(reader, CommandRouter(reader, frontend, relay), roster),
                     call_stats_) {}
 
 ApiServer::~ApiServer() { Shutdown(std::chrono::milliseconds::zero()); }

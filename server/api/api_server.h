@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "server/api/backend_roster.h"
 #include "server/api/inspector.h"
 #include "server/api/loopback_listener.h"
 #include "server/api/replica_reader.h"
@@ -42,8 +43,9 @@ struct ApiConfig {
 class ApiServer {
  public:
   // The controls outlive the server: of the mover in frontend mode and, where there is one, of the relay.
+  // So does the roster; without one nothing can be attached or detached.
   ApiServer(ApiConfig config, const ReplicaReader& reader, feed::Control& frontend,
-            feed::Control* relay = nullptr);
+            feed::Control* relay = nullptr, BackendRoster* roster = nullptr);
   ~ApiServer();  // Shutdown at once
   ApiServer(const ApiServer&) = delete;
   ApiServer& operator=(const ApiServer&) = delete;

@@ -23,8 +23,10 @@ void CommandRouter::Submit(feed::CommandBody body, int64_t deadline_ns,
                    std::nullopt});
     }
   }
-  const auto* refresh = std::get_if<feed::RefreshCommand>(&body);
-  const bool relayed = relay_ != nullptr && refresh != nullptr && IsRelayed(refresh->backend_id);
+  const std::string* backend_id = nullptr;
+  if (const auto* refresh = std::get_if<feed::RefreshCommand>(&body)) backend_id = &refresh->backend_id;
+  if (const auto* reset = std::get_if<feed::ResetPeaksCommand>(&body)) backend_id = &reset->backend_id;
+  const bool relayed = relay_ != nullptr && backend_id != nullptr && IsRelayed(*backend_id);
   (relayed ? *relay_ : frontend_).Submit(std::move(body), deadline_ns, std::move(done));
 }
 

@@ -62,6 +62,18 @@ std::string_view CommandFailureReason(feed::CommandFailure failure) {
       return "TOO_MANY_COMMANDS";
     case feed::CommandFailure::kShuttingDown:
       return "SHUTTING_DOWN";
+    case feed::CommandFailure::kRegionNotFound:
+      return "REGION_NOT_FOUND";
+    case feed::CommandFailure::kAlreadyAttached:
+      return "ALREADY_ATTACHED";
+    case feed::CommandFailure::kBackendInvalid:
+      return "BACKEND_INVALID";
+    case feed::CommandFailure::kTooManyBackends:
+      return "TOO_MANY_BACKENDS";
+    case feed::CommandFailure::kListenFailed:
+      return "LISTEN_FAILED";
+    case feed::CommandFailure::kStateNotSaved:
+      return "STATE_NOT_SAVED";
   }
   return "";
 }

@@ -69,7 +69,7 @@ class Loader {
     for (const Setting& setting : Settings()) {
       if (setting.key != key) continue;
       if (!value.IsScalar()) return At(name.Mark().line, key, "expected one value");
-      const absl::Status status = setting.set(config_, value.Scalar());
+      const absl::Status status = ApplySetting(setting, value.Scalar(), config_);
       return status.ok() ? status : At(value.Mark().line, key, std::string(status.message()));
     }
     const std::string prefix = key + ".";

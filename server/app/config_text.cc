@@ -39,8 +39,9 @@ std::string DescribeConfig(const Config& config) {
   std::string text = absl::StrCat(
       "api.socket       ", config.ApiSocketPath(), " (", config.api_socket_mode, ")\n", "api.admin_socket ",
       config.AdminSocketPath(), " (", config.api_admin_socket_mode, ")\n", "api.listen       ",
-      config.api_listen, "\n", "metrics.listen   ", config.metrics_listen, "\n", "limits           ",
-      config.max_mappings, " mappings a back-end, windows up to ", config.max_window_bytes,
+      config.api_listen, "\n", "metrics.listen   ", config.metrics_listen, "\n", "state_dir        ",
+      config.state_dir.empty() ? "off" : config.state_dir, "\n", "limits           ", config.max_backends,
+      " back-ends, ", config.max_mappings, " mappings a back-end, windows up to ", config.max_window_bytes,
       " bytes, the last ", config.max_events, " events, ", config.max_watchers, " watchers\n",
       "timeouts         connect ", config.connect_timeout_ms, " ms, query ", config.query_timeout_ms,
       " ms, shutdown ", config.shutdown_timeout_ms, " ms\n", "reconnect        ", config.reconnect_min_ms,

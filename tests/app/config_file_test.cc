@@ -88,9 +88,10 @@ TEST_F(ConfigFileTest, AWrongKeyIsNamedWithThoseThereAre) {
   EXPECT_EQ(ErrorOf("api:\n  sokcet: /x\n"),
             "2: api.sokcet: no such key; in api there is socket, socket_mode, socket_owner, socket_group, "
             "admin_socket, admin_socket_mode, admin_socket_owner, admin_socket_group, listen");
-  EXPECT_EQ(ErrorOf("\n\nmetric: {listen: off}\n"),
-            "3: metric: no such key; there is run_dir, api, metrics, limits, timeouts, reconnect, log, "
-            "relay, backends");
+  EXPECT_EQ(
+      ErrorOf("\n\nmetric: {listen: off}\n"),
+      "3: metric: no such key; there is run_dir, api, metrics, state_dir, limits, timeouts, reconnect, log, "
+      "relay, backends");
   EXPECT_EQ(
       ErrorOf("backends:\n  - id: a\n    mdoe: probe\n"),
       "3: backends[0].mdoe: no such key; in a back-end there is id, mode, frontend, backend, query, guard, "
