@@ -60,8 +60,8 @@ grpc::StatusCode CodeOf(feed::CommandFailure failure, grpc::StatusCode busy) {
 grpc::Status StatusOf(const feed::CommandResult& result, grpc::StatusCode busy,
                       const ErrorMetadata& metadata) {
   if (result.failure == feed::CommandFailure::kNone) return grpc::Status::OK;
-  const std::string_view reason = CommandFailureReason(result.failure);
-  const std::string message = result.message.empty() ? std::string(reason) : result.message;
+  const Reason reason = ReasonOf(result.failure);
+  const std::string message = result.message.empty() ? std::string(ReasonName(reason)) : result.message;
   return Error(CodeOf(result.failure, busy), reason, message, metadata);
 }
 
@@ -108,7 +108,7 @@ std::string RequestField(const std::string& field) {
 }
 
 grpc::Status BackendInvalid(const std::string& id, const std::string& field, const std::string& wrong) {
-  return Error(grpc::StatusCode::INVALID_ARGUMENT, "BACKEND_INVALID",
+  return Error(grpc::StatusCode::INVALID_ARGUMENT, Reason::kBackendInvalid,
                absl::StrCat("back-end ", absl::CHexEscape(id), ": ", wrong), {{"field", field}});
 }
 
@@ -119,7 +119,7 @@ grpc::Status AttachStatus(const feed::CommandResult& result, const std::string& 
 }
 
 grpc::Status NameInvalid(const absl::Status& status) {
-  return Error(grpc::StatusCode::INVALID_ARGUMENT, "RESOURCE_NAME_INVALID", std::string(status.message()));
+  return Error(grpc::StatusCode::INVALID_ARGUMENT, Reason::kResourceNameInvalid, std::string(status.message()));
 }
 
 // Empty: the path may be tried.
@@ -224,7 +224,7 @@ grpc::ServerUnaryReactor* AdminService::ProbeBackend(grpc::CallbackServerContext
                                                      v1::ProbeReport* response) {
   const std::string& socket = request->socket();
   if (const std::string why = WhyNoSocketPath(socket); !why.empty()) {
-    return Finished(context, Error(grpc::StatusCode::INVALID_ARGUMENT, "SOCKET_PATH_INVALID", why));
+    return Finished(context, Error(grpc::StatusCode::INVALID_ARGUMENT, Reason::kSocketPathInvalid, why));
   }
   return CommandCall::Start(
       *context, router_, feed::ProbeCommand{socket}, [socket, response](const feed::CommandResult& result) {
@@ -263,7 +263,7 @@ grpc::ServerUnaryReactor* AdminRefusal::ProbeBackend(grpc::CallbackServerContext
 
 grpc::ServerUnaryReactor* AdminRefusal::Refuse(grpc::CallbackServerContext* context,
                                                const char* method) const {
-  return Finished(context, Error(grpc::StatusCode::PERMISSION_DENIED, "ADMIN_ROLE_REQUIRED",
+  return Finished(context, Error(grpc::StatusCode::PERMISSION_DENIED, Reason::kAdminRoleRequired,
                                  absl::StrCat(method, " is served on the admin socket only: ", admin_socket_),
                                  {{"admin_socket", admin_socket_}}));
 }

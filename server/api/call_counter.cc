@@ -13,8 +13,11 @@ using grpc::experimental::InterceptorBatchMethods;
 // One call: owned by gRPC, counted when its status is sent, which every call does once.
 class CountedCall final : public grpc::experimental::Interceptor {
  public:
-  CountedCall(feed::CallStats& stats, size_t method)
-      : stats_(stats), method_(method), start_ns_(base::MonotonicNanos()) {}
+  CountedCall(feed::CallStats& stats, std::atomic<int64_t>& open, size_t method)
+      : stats_(stats), open_(open), method_(method), start_ns_(base::MonotonicNanos()) {
+    open_.fetch_add(1, std::memory_order_relaxed);
+  }
+  ~CountedCall() override { open_.fetch_sub(1, std::memory_order_relaxed); }
 
   void Intercept(InterceptorBatchMethods* methods) override {
     if (methods->QueryInterceptionHookPoint(InterceptionHookPoints::PRE_SEND_STATUS)) {
@@ -26,6 +29,7 @@ class CountedCall final : public grpc::experimental::Interceptor {
 
  private:
   feed::CallStats& stats_;
+  std::atomic<int64_t>& open_;
   const size_t method_;
   const int64_t start_ns_;
 };
@@ -54,7 +58,7 @@ std::vector<feed::CallMethod> MethodsOf(const std::vector<std::string>& services
 grpc::experimental::Interceptor* CallCounter::CreateServerInterceptor(
     grpc::experimental::ServerRpcInfo* info) {
   const std::optional<size_t> method = info->method() != nullptr ? stats_.Find(info->method()) : std::nullopt;
-  return method ? new CountedCall(stats_, *method) : nullptr;
+  return method ? new CountedCall(stats_, open_, *method) : nullptr;
 }
 
 }  // namespace shmemd::api

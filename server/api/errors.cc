@@ -7,11 +7,11 @@
 
 namespace shmemd::api {
 
-grpc::Status Error(grpc::StatusCode code, std::string_view reason, const std::string& message,
+grpc::Status Error(grpc::StatusCode code, Reason reason, const std::string& message,
                    const ErrorMetadata& metadata) {
   google::rpc::ErrorInfo info;
-  info.set_reason(reason.data(), reason.size());
-  info.set_domain(kErrorDomain.data(), kErrorDomain.size());
+  info.set_reason(std::string(ReasonName(reason)));
+  info.set_domain(std::string(kErrorDomain));
   for (const auto& [key, value] : metadata) (*info.mutable_metadata())[key] = value;
   google::rpc::Status details;
   details.set_code(static_cast<int>(code));
@@ -21,61 +21,64 @@ grpc::Status Error(grpc::StatusCode code, std::string_view reason, const std::st
 }
 
 grpc::Status BackendNotFound(const std::string& backend_id) {
-  return Error(grpc::StatusCode::NOT_FOUND, "BACKEND_NOT_FOUND",
+  return Error(grpc::StatusCode::NOT_FOUND, Reason::kBackendNotFound,
                absl::StrCat("back-end ", backend_id, " is not attached"), {{"backend", backend_id}});
 }
 
-grpc::Status TooManyWatchers(size_t limit) {
-  constexpr int kRetrySeconds = 5;
-  const grpc::Status plain = Error(grpc::StatusCode::RESOURCE_EXHAUSTED, "TOO_MANY_WATCHERS",
-                                   absl::StrCat("expected at most ", limit, " streams of Watch at a time"),
-                                   {{"limit", absl::StrCat(limit)}});
+grpc::Status WithRetry(const grpc::Status& error, int64_t after_ns) {
+  constexpr int64_t kNsPerSecond = 1'000'000'000;
   google::rpc::Status details;
-  details.ParseFromString(plain.error_details());
+  details.ParseFromString(error.error_details());
   google::rpc::RetryInfo retry;
-  retry.mutable_retry_delay()->set_seconds(kRetrySeconds);
+  retry.mutable_retry_delay()->set_seconds(after_ns / kNsPerSecond);
+  retry.mutable_retry_delay()->set_nanos(static_cast<int32_t>(after_ns % kNsPerSecond));
   details.add_details()->PackFrom(retry);
-  return {plain.error_code(), plain.error_message(), details.SerializeAsString()};
+  return {error.error_code(), error.error_message(), details.SerializeAsString()};
 }
 
-grpc::Status CancelledByClient() {
-  return Error(grpc::StatusCode::CANCELLED, "CANCELLED_BY_CLIENT", "the client cancelled the call");
+grpc::Status TooManyWatchers(size_t limit) {
+  constexpr int64_t kRetryNs = 5'000'000'000;
+  return WithRetry(Error(grpc::StatusCode::RESOURCE_EXHAUSTED, Reason::kTooManyWatchers,
+                         absl::StrCat("expected at most ", limit, " streams of Watch at a time"),
+                         {{"limit", absl::StrCat(limit)}}),
+                   kRetryNs);
 }
 
-std::string_view CommandFailureReason(feed::CommandFailure failure) {
+grpc::Status CancelledByClient() { return {grpc::StatusCode::CANCELLED, "the client cancelled the call"}; }
+
+Reason ReasonOf(feed::CommandFailure failure) {
   switch (failure) {
-    case feed::CommandFailure::kNone:
-      return "";
     case feed::CommandFailure::kBackendNotFound:
-      return "BACKEND_NOT_FOUND";
+      return Reason::kBackendNotFound;
     case feed::CommandFailure::kShmemNotNegotiated:
-      return "SHMEM_NOT_NEGOTIATED";
+      return Reason::kShmemNotNegotiated;
     case feed::CommandFailure::kShmemConfigInvalid:
-      return "SHMEM_CONFIG_INVALID";
+      return Reason::kShmemConfigInvalid;
     case feed::CommandFailure::kBackendUnreachable:
-      return "BACKEND_UNREACHABLE";
+      return Reason::kBackendUnreachable;
     case feed::CommandFailure::kQueryNotAllowed:
-      return "QUERY_NOT_ALLOWED";
+      return Reason::kQueryNotAllowed;
     case feed::CommandFailure::kBackendBusy:
-      return "BACKEND_BUSY";
+      return Reason::kBackendBusy;
     case feed::CommandFailure::kTooManyCommands:
-      return "TOO_MANY_COMMANDS";
+      return Reason::kTooManyCommands;
+    case feed::CommandFailure::kNone:
     case feed::CommandFailure::kShuttingDown:
-      return "SHUTTING_DOWN";
+      return Reason::kShuttingDown;
     case feed::CommandFailure::kRegionNotFound:
-      return "REGION_NOT_FOUND";
+      return Reason::kRegionNotFound;
     case feed::CommandFailure::kAlreadyAttached:
-      return "ALREADY_ATTACHED";
+      return Reason::kAlreadyAttached;
     case feed::CommandFailure::kBackendInvalid:
-      return "BACKEND_INVALID";
+      return Reason::kBackendInvalid;
     case feed::CommandFailure::kTooManyBackends:
-      return "TOO_MANY_BACKENDS";
+      return Reason::kTooManyBackends;
     case feed::CommandFailure::kListenFailed:
-      return "LISTEN_FAILED";
+      return Reason::kListenFailed;
     case feed::CommandFailure::kStateNotSaved:
-      return "STATE_NOT_SAVED";
+      return Reason::kStateNotSaved;
   }
-  return "";
+  return Reason::kShuttingDown;
 }
 
 }  // namespace shmemd::api

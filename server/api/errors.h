@@ -4,10 +4,12 @@
 #include <grpcpp/support/status.h>
 
 #include <cstddef>
+#include <cstdint>
 #include <map>
 #include <string>
 #include <string_view>
 
+#include "server/api/error_reason.h"
 #include "server/feed/control.h"
 
 namespace shmemd::api {
@@ -16,16 +18,20 @@ inline constexpr std::string_view kErrorDomain = "shmem.vhost";
 
 using ErrorMetadata = std::map<std::string, std::string>;
 
-// `reason` is UPPER_SNAKE. Travels as google.rpc.Status in the trailer grpc-status-details-bin.
-grpc::Status Error(grpc::StatusCode code, std::string_view reason, const std::string& message,
+// Travels as google.rpc.Status in the trailer grpc-status-details-bin.
+grpc::Status Error(grpc::StatusCode code, Reason reason, const std::string& message,
                    const ErrorMetadata& metadata = {});
 
+// The same error with a google.rpc.RetryInfo: when to try again.
+grpc::Status WithRetry(const grpc::Status& error, int64_t after_ns);
+
 grpc::Status BackendNotFound(const std::string& backend_id);
+// Nobody reads it.
 grpc::Status CancelledByClient();
 // With a google.rpc.RetryInfo.
 grpc::Status TooManyWatchers(size_t limit);
 
-// The reason, e.g. "BACKEND_BUSY".
-std::string_view CommandFailureReason(feed::CommandFailure failure);
+// Of a command that failed.
+Reason ReasonOf(feed::CommandFailure failure);
 
 }  // namespace shmemd::api

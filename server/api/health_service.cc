@@ -17,7 +17,7 @@ std::set<std::string> WithWhole(const std::vector<std::string>& services) {
 }
 
 grpc::Status ShuttingDown() {
-  return Error(grpc::StatusCode::UNAVAILABLE, "SHUTTING_DOWN", "shmemd is shutting down");
+  return Error(grpc::StatusCode::UNAVAILABLE, Reason::kShuttingDown, "shmemd is shutting down");
 }
 
 }  // namespace
@@ -129,7 +129,8 @@ grpc::ServerUnaryReactor* HealthService::Check(grpc::CallbackServerContext* cont
                                                HealthCheckResponse* response) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   if (services_.count(request->service()) == 0) {
-    reactor->Finish(Error(grpc::StatusCode::NOT_FOUND, "SERVICE_UNKNOWN", "no such service is served here"));
+    reactor->Finish(
+        Error(grpc::StatusCode::NOT_FOUND, Reason::kServiceUnknown, "no such service is served here"));
     return reactor;
   }
   bool serving = false;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <optional>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "server/api/errors.h"
@@ -43,9 +44,9 @@ grpc::Status ParseQuery(const v1::ListMappingsRequest& request, MappingQuery& qu
   absl::StatusOr<Scope> scope = ParseRegionParent(request.parent());
   if (!scope.ok()) return InvalidName(scope.status());
   absl::StatusOr<MappingFilter> filter = MappingFilter::Parse(request.filter());
-  if (!filter.ok()) return Invalid("FILTER_INVALID", filter.status());
+  if (!filter.ok()) return Invalid(Reason::kFilterInvalid, filter.status());
   const absl::StatusOr<MappingOrder> order = ParseMappingOrder(request.order_by());
-  if (!order.ok()) return Invalid("ORDER_BY_INVALID", order.status());
+  if (!order.ok()) return Invalid(Reason::kOrderByInvalid, order.status());
   query = {*std::move(scope), *std::move(filter), *order};
   return grpc::Status::OK;
 }
@@ -54,19 +55,19 @@ grpc::Status RegionNotShown(const RegionId& id, const state::Backend& backend) {
   const ErrorMetadata metadata{{"backend", id.backend_id}, {"shmid", absl::StrCat(id.shmid)}};
   if (backend.status().config.source == state::ConfigSource::kNotSeen) {
     return Error(
-        grpc::StatusCode::NOT_FOUND, "REGION_NOT_FOUND",
+        grpc::StatusCode::NOT_FOUND, Reason::kRegionNotFound,
         absl::StrCat("back-end ", id.backend_id, ": the sizes of its regions are not known, and nothing is ",
                      "mapped into shmid ", id.shmid),
         metadata);
   }
-  return Error(grpc::StatusCode::NOT_FOUND, "REGION_UNUSED",
+  return Error(grpc::StatusCode::NOT_FOUND, Reason::kRegionUnused,
                absl::StrCat("back-end ", id.backend_id, " reports no size for shmid ", id.shmid), metadata);
 }
 
 grpc::Status NothingMapped(const RegionId& id, uint64_t offset) {
   const std::string hex = absl::StrCat("0x", absl::Hex(offset));
   return Error(
-      grpc::StatusCode::NOT_FOUND, "MAPPING_NOT_FOUND",
+      grpc::StatusCode::NOT_FOUND, Reason::kMappingNotFound,
       absl::StrCat("back-end ", id.backend_id, ": nothing is mapped at ", hex, " of shmid ", id.shmid),
       {{"backend", id.backend_id}, {"shmid", absl::StrCat(id.shmid)}, {"shm_offset", hex}});
 }
@@ -91,10 +92,31 @@ grpc::Status CheckScope(const feed::ReplicaView& view, const Scope& scope) {
   return FindRegion(view, {*scope.backend_id, *scope.shmid}, backend, region);
 }
 
+// Those of the server come first: their back-end's id is empty.
+using ListedFinding = std::variant<state::ServerFinding, convert::FindingRecord>;
+
+PageKey KeyOfListed(const ListedFinding& finding) {
+  if (const auto* of_server = std::get_if<state::ServerFinding>(&finding)) {
+    return {"", state::kWholeBackend, static_cast<uint64_t>(of_server->code)};
+  }
+  return KeyOf(std::get<convert::FindingRecord>(finding));
+}
+
+std::vector<ListedFinding> OfServer(const std::vector<state::ServerFinding>& findings,
+                                    const PageRange& range) {
+  std::vector<ListedFinding> out;
+  for (const state::ServerFinding& finding : findings) {
+    const bool told = range.after && (!range.after->backend_id.empty() ||
+                                      range.after->rank >= static_cast<uint64_t>(finding.code));
+    if (!told) out.emplace_back(finding);
+  }
+  return out;
+}
+
 }  // namespace
 
-Inspector::Inspector(ReplicaReader reader, ServerFacts facts)
-    : reader_(std::move(reader)), facts_(std::move(facts)) {}
+Inspector::Inspector(ReplicaReader reader, ServerFacts facts, const feed::ServerFindings& findings)
+    : reader_(std::move(reader)), facts_(std::move(facts)), findings_(findings) {}
 
 grpc::Status Inspector::GetServerInfo(const v1::GetServerInfoRequest&,
                                       v1::GetServerInfoResponse& response) const {
@@ -183,7 +205,8 @@ grpc::Status Inspector::GetRegionLayout(const v1::GetRegionLayoutRequest& reques
                                         v1::GetRegionLayoutResponse& response) const {
   const absl::StatusOr<RegionId> id = ParseRegionName(request.name());
   if (!id.ok()) return InvalidName(id.status());
-  if (request.max_extents() < 0) return Negative("max_extents", "MAX_EXTENTS_INVALID", request.max_extents());
+  if (request.max_extents() < 0)
+    return Negative("max_extents", Reason::kMaxExtentsInvalid, request.max_extents());
   const int max = request.max_extents() == 0 ? kDefaultExtents : std::min(request.max_extents(), kMaxExtents);
   grpc::Status status;
   convert::RegionRecord record;
@@ -231,7 +254,7 @@ grpc::Status Inspector::LookupMapping(const v1::LookupMappingRequest& request,
   const absl::StatusOr<RegionId> id = ParseRegionName(request.name());
   if (!id.ok()) return InvalidName(id.status());
   if (request.shm_offset_bytes() < 0) {
-    return Error(grpc::StatusCode::INVALID_ARGUMENT, "OFFSET_INVALID",
+    return Error(grpc::StatusCode::INVALID_ARGUMENT, Reason::kOffsetInvalid,
                  absl::StrCat("shm_offset_bytes: expected 0 or more, got ", request.shm_offset_bytes()));
   }
   const auto offset = static_cast<uint64_t>(request.shm_offset_bytes());
@@ -260,16 +283,21 @@ grpc::Status Inspector::ListFindings(const v1::ListFindingsRequest& request,
   PageRange range;
   if (grpc::Status status = ParseRange(request, key, range); !status.ok()) return status;
   grpc::Status status;
-  std::vector<convert::FindingRecord> records;
+  std::vector<ListedFinding> listed;
+  if (request.parent().empty()) listed = OfServer(findings_.List(request.include_closed()), range);
   reader_([&](const feed::ReplicaView& view) {
     status = CheckScope(view, *scope);
-    if (status.ok()) records = CopyFindings(view, *scope, range, request.include_closed());
+    if (!status.ok()) return;
+    for (auto& record : CopyFindings(view, *scope, range, request.include_closed())) {
+      listed.emplace_back(std::move(record));
+    }
   });
-  response.set_next_page_token(FillPage(records, range, key, [&](const convert::FindingRecord& record) {
+  const auto add = [&](const ListedFinding& finding) {
     v1::Finding& item = *response.add_findings();
-    item = convert::ToProto(record);
+    item = std::visit([](const auto& one) { return convert::ToProto(one); }, finding);
     return item.ByteSizeLong();
-  }));
+  };
+  response.set_next_page_token(FillPage(listed, range, key, KeyOfListed, add));
   return status;
 }
 
@@ -278,7 +306,7 @@ grpc::Status Inspector::ListEvents(const v1::ListEventsRequest& request,
   absl::StatusOr<Scope> scope = ParseRegionParent(request.parent());
   if (!scope.ok()) return InvalidName(scope.status());
   const absl::StatusOr<uint64_t> types = ParseEventTypes(request.types());
-  if (!types.ok()) return Invalid("EVENT_TYPE_INVALID", types.status());
+  if (!types.ok()) return Invalid(Reason::kEventTypeInvalid, types.status());
   EventFilter filter{*std::move(scope), *types};
   if (request.has_since()) filter.since_ns = convert::FromTimestamp(request.since());
   // Revisions start anew with the process, so a token is good for one process only.

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "server/api/replica_reader.h"
+#include "server/feed/server_findings.h"
 #include "vhost/shmem/v1/inspector.pb.h"
 
 namespace shmemd::api {
@@ -26,7 +27,8 @@ struct ServerFacts {
 
 class Inspector {
  public:
-  Inspector(ReplicaReader reader, ServerFacts facts);
+  // `findings` outlives the inspector.
+  Inspector(ReplicaReader reader, ServerFacts facts, const feed::ServerFindings& findings);
 
   grpc::Status GetServerInfo(const v1::GetServerInfoRequest& request,
                              v1::GetServerInfoResponse& response) const;
@@ -45,6 +47,7 @@ class Inspector {
  private:
   ReplicaReader reader_;
   ServerFacts facts_;
+  const feed::ServerFindings& findings_;
 };
 
 }  // namespace shmemd::api

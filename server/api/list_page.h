@@ -23,15 +23,15 @@ inline constexpr int kMaxPageSize = 1000;
 // A page ends early at this size, well below the 4 MiB that clients take by default.
 inline constexpr size_t kMaxPageBytes = size_t{1} << 20;
 
-inline grpc::Status Invalid(const char* reason, const absl::Status& status) {
+inline grpc::Status Invalid(Reason reason, const absl::Status& status) {
   return Error(grpc::StatusCode::INVALID_ARGUMENT, reason, std::string(status.message()));
 }
 
 inline grpc::Status InvalidName(const absl::Status& status) {
-  return Invalid("RESOURCE_NAME_INVALID", status);
+  return Invalid(Reason::kResourceNameInvalid, status);
 }
 
-inline grpc::Status Negative(const char* field, const char* reason, int value) {
+inline grpc::Status Negative(const char* field, Reason reason, int value) {
   return Error(grpc::StatusCode::INVALID_ARGUMENT, reason,
                absl::StrCat(field, ": expected 0 or more, got ", value));
 }
@@ -39,13 +39,13 @@ inline grpc::Status Negative(const char* field, const char* reason, int value) {
 // Asks for one item more than the page holds, to know whether there is another page.
 template <typename Request>
 grpc::Status ParseRange(const Request& request, const std::string& request_key, PageRange& range) {
-  if (request.page_size() < 0) return Negative("page_size", "PAGE_SIZE_INVALID", request.page_size());
+  if (request.page_size() < 0) return Negative("page_size", Reason::kPageSizeInvalid, request.page_size());
   const int size = request.page_size() == 0 ? kDefaultPageSize : std::min(request.page_size(), kMaxPageSize);
   range.limit = static_cast<size_t>(size) + 1;
   if (request.page_token().empty()) return grpc::Status::OK;
   range.after = DecodePageToken(request_key, request.page_token());
   if (range.after) return grpc::Status::OK;
-  return Error(grpc::StatusCode::INVALID_ARGUMENT, "PAGE_TOKEN_INVALID",
+  return Error(grpc::StatusCode::INVALID_ARGUMENT, Reason::kPageTokenInvalid,
                "page_token is not one that this list returned for this request");
 }
 

@@ -7,19 +7,21 @@
 #include <utility>
 
 #include "server/api/call_counter.h"
+#include "server/api/tls_credentials.h"
 
 namespace shmemd::api {
 namespace {
 
-constexpr int kMaxRequestBytes = 64 * 1024;
-constexpr int kMaxConcurrentStreams = 100;  // of one connection
 constexpr int kKeepaliveMs = 60 * 1000;
 constexpr int kKeepaliveTimeoutMs = 20 * 1000;
 constexpr int kLeastPingIntervalMs = 10 * 1000;
 
-void SetLimits(grpc::ServerBuilder& builder) {
-  builder.SetMaxReceiveMessageSize(kMaxRequestBytes);
-  builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kMaxConcurrentStreams);
+void SetLimits(const ApiLimits& limits, grpc::ServerBuilder& builder) {
+  builder.SetMaxReceiveMessageSize(limits.max_message_bytes);
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, limits.max_streams);
+  builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS,
+                             static_cast<int>(limits.handshake.count()));
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_IDLE_MS, static_cast<int>(limits.max_idle.count()));
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveMs);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveTimeoutMs);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
@@ -41,34 +43,53 @@ std::vector<std::string> RoleServer::ServiceNames() {
 }
 
 RoleServer::RoleServer(const Inspector& inspector, WatchFeed& watch_feed,
-                       std::unique_ptr<v1::ShmemAdmin::CallbackService> admin, feed::CallStats& calls)
+                       std::unique_ptr<v1::ShmemAdmin::CallbackService> admin, feed::CallStats& calls,
+                       Identities identities, const ApiLimits& limits, const LogSink& log)
     : calls_(calls),
+      limits_(limits),
+      call_log_(log),
+      connection_log_(log),
+      gate_(std::move(identities.setting), std::move(identities.list), limits.calls, call_log_),
       health_service_({v1::ShmemInspector::service_full_name(), v1::ShmemAdmin::service_full_name()}),
       inspector_service_(inspector, watch_feed),
       admin_service_(std::move(admin)),
       reflection_v1_(ServiceNames()),
-      reflection_v1alpha_(ServiceNames()) {}
+      reflection_v1alpha_(ServiceNames()),
+      gated_inspector_(gate_, inspector_service_),
+      gated_admin_(gate_, *admin_service_),
+      gated_health_(gate_, health_service_),
+      gated_reflection_v1_(gate_, reflection_v1_),
+      gated_reflection_v1alpha_(gate_, reflection_v1alpha_) {}
 
 RoleServer::~RoleServer() { Shutdown(std::chrono::system_clock::now()); }
 
-absl::Status RoleServer::Start(const std::vector<int>& listeners) {
+absl::Status RoleServer::Start(std::vector<ListenSocket> listeners, const CertificateStore* certificates) {
   KeepLibrary();
   grpc::ServerBuilder builder;
-  SetLimits(builder);
+  SetLimits(limits_, builder);
   std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> interceptors;
-  interceptors.push_back(std::make_unique<CallCounter>(calls_));
+  interceptors.push_back(std::make_unique<CallCounter>(calls_, gate_.open_calls()));
   builder.experimental().SetInterceptorCreators(std::move(interceptors));
-  builder.RegisterService(&health_service_);
-  builder.RegisterService(&inspector_service_);
-  builder.RegisterService(admin_service_.get());
-  builder.RegisterService(&reflection_v1_);
-  builder.RegisterService(&reflection_v1alpha_);
+  builder.RegisterService(&gated_health_);
+  builder.RegisterService(&gated_inspector_);
+  builder.RegisterService(&gated_admin_);
+  builder.RegisterService(&gated_reflection_v1_);
+  builder.RegisterService(&gated_reflection_v1alpha_);
   using ConnectionType = grpc::ServerBuilder::experimental_type::ExternalConnectionType;
-  auto acceptor = builder.experimental().AddExternalConnectionAcceptor(ConnectionType::FROM_FD,
-                                                                       grpc::InsecureServerCredentials());
+  const AcceptLoop::Acceptor plain = builder.experimental().AddExternalConnectionAcceptor(
+      ConnectionType::FROM_FD, grpc::InsecureServerCredentials());
+  AcceptLoop::Acceptor encrypted;
+  if (certificates != nullptr) {
+    tls_ = MakeTlsCredentials(*certificates);
+    encrypted = builder.experimental().AddExternalConnectionAcceptor(ConnectionType::FROM_FD, tls_);
+  }
   server_ = builder.BuildAndStart();
   if (server_ == nullptr) return absl::InternalError("gRPC did not start its server; its log says why");
-  accept_loop_ = std::make_unique<AcceptLoop>(std::move(acceptor), listeners);
+  accept_loop_ = std::make_unique<AcceptLoop>(connection_log_);
+  for (ListenSocket& listener : listeners) {
+    const AcceptLoop::Acceptor& acceptor = listener.tls ? encrypted : plain;
+    accept_loop_->Add(std::move(listener), acceptor);
+  }
   accept_loop_->Start();
   return absl::OkStatus();
 }

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "server/api/watch_change.h"
+#include "server/base/thread_name.h"
 #include "server/convert/event.h"
 
 namespace shmemd::api {
@@ -86,6 +87,7 @@ void WatchFeed::Notify() {
 }
 
 void WatchFeed::Run() {
+  base::NameThisThread("watch-feed");
   const auto tick = std::min(kTick, limits_.bookmark_after);
   while (true) {
     {

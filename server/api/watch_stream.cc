@@ -21,11 +21,11 @@ constexpr size_t kSliceItems = 256;
 constexpr int64_t kNanosPerMilli = 1'000'000;
 
 grpc::Status ShuttingDown() {
-  return Error(grpc::StatusCode::UNAVAILABLE, "SHUTTING_DOWN", "shmemd is shutting down");
+  return Error(grpc::StatusCode::UNAVAILABLE, Reason::kShuttingDown, "shmemd is shutting down");
 }
 
 grpc::Status Expired() {
-  return Error(grpc::StatusCode::OUT_OF_RANGE, "RESUME_TOKEN_EXPIRED",
+  return Error(grpc::StatusCode::OUT_OF_RANGE, Reason::kResumeTokenExpired,
                "resume_token: what came after it is not kept any more; begin without it");
 }
 
@@ -51,7 +51,8 @@ grpc::ServerWriteReactor<grpc::ByteBuffer>* WatchStream::Start(WatchFeed& feed,
   grpc::ByteBuffer bytes = request;
   grpc::Status status = grpc::GenericDeserialize<grpc::ProtoBufferReader, v1::WatchRequest>(&bytes, &parsed);
   if (!status.ok()) {
-    status = Error(grpc::StatusCode::INVALID_ARGUMENT, "REQUEST_MALFORMED", "the request is no WatchRequest");
+    status = Error(grpc::StatusCode::INVALID_ARGUMENT, Reason::kRequestMalformed,
+                   "the request is no WatchRequest");
   } else {
     status = stream->Begin(parsed);
   }
@@ -67,11 +68,11 @@ grpc::Status WatchStream::Begin(const v1::WatchRequest& request) {
   absl::StatusOr<Scope> scope = ParseRegionParent(request.parent());
   if (!scope.ok()) return InvalidName(scope.status());
   const absl::StatusOr<uint64_t> types = ParseEventTypes(request.types());
-  if (!types.ok()) return Invalid("EVENT_TYPE_INVALID", types.status());
+  if (!types.ok()) return Invalid(Reason::kEventTypeInvalid, types.status());
   const bool resumes = !request.resume_token().empty();
   const std::optional<ResumePoint> point = DecodeResumeToken(request.resume_token());
   if (resumes && (!point || request.changes_only())) {
-    return Error(grpc::StatusCode::INVALID_ARGUMENT, "RESUME_TOKEN_INVALID",
+    return Error(grpc::StatusCode::INVALID_ARGUMENT, Reason::kResumeTokenInvalid,
                  point ? "resume_token: does not go together with changes_only"
                        : "resume_token: expected one that a Watch returned");
   }

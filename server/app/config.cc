@@ -1,8 +1,10 @@
 #include "server/app/config.h"
 
+#include <absl/strings/ascii.h>
 #include <absl/strings/numbers.h>
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_replace.h>
+#include <absl/strings/str_split.h>
 
 #include <algorithm>
 #include <array>
@@ -13,6 +15,10 @@
 
 namespace shmemd::app {
 namespace {
+
+constexpr std::string_view kUsers = "users, names or numbers, with commas";
+constexpr std::string_view kGroups = "groups, names or numbers, with commas";
+constexpr std::string_view kNames = "names with commas";
 
 using Setter = std::function<absl::Status(Config&, const std::string&)>;
 
@@ -39,6 +45,27 @@ Setter Text(std::string Config::*field) {
   return [field](Config& config, const std::string& text) {
     if (text.empty()) return Expected("a name or number", text);
     config.*field = text;
+    return absl::OkStatus();
+  };
+}
+
+Setter File(std::string Config::*field) {
+  return [field](Config& config, const std::string& text) {
+    if (!text.starts_with('/')) return Expected("an absolute path", text);
+    config.*field = text;
+    return absl::OkStatus();
+  };
+}
+
+// One or more, separated by commas.
+Setter List(std::vector<std::string> Config::*field, std::string_view what) {
+  return [field, what](Config& config, const std::string& text) {
+    std::vector<std::string> entries;
+    for (const absl::string_view entry : absl::StrSplit(text, ',')) {
+      entries.emplace_back(absl::StripAsciiWhitespace(entry));
+      if (entries.back().empty()) return Expected(what, text);
+    }
+    config.*field = std::move(entries);
     return absl::OkStatus();
   };
 }
@@ -101,6 +128,12 @@ Setter Count(int64_t Config::*field, int64_t most) {
   };
 }
 
+absl::Status SetListenTls(Config& config, const std::string& text) {
+  if (text != "auto" && text != "on") return Expected("auto or on", text);
+  config.api_listen_tls = text;
+  return absl::OkStatus();
+}
+
 absl::Status SetLogLevel(Config& config, const std::string& text) {
   constexpr std::array<std::string_view, 5> kLevels = {"debug", "info", "warning", "error", "off"};
   if (std::find(kLevels.begin(), kLevels.end(), text) == kLevels.end()) {
@@ -135,6 +168,20 @@ std::vector<Setting> MakeSettings() {
        Text(&Config::api_socket_owner)},
       {"api.socket_group", "GROUP", "as created", "its group, a name or number",
        Text(&Config::api_socket_group)},
+      {"api.socket_allow_uids",
+       "USERS",
+       "whom the mode lets in",
+       "users that may connect, names or numbers",
+       List(&Config::api_socket_allow_uids, kUsers),
+       {},
+       true},
+      {"api.socket_allow_gids",
+       "GROUPS",
+       "whom the mode lets in",
+       "groups whose members may connect, too",
+       List(&Config::api_socket_allow_gids, kGroups),
+       {},
+       true},
       {"api.admin_socket", "PATH", "RUN_DIR/admin.sock", "socket of the Admin role (reading and changing)",
        Path(&Config::api_admin_socket)},
       {"api.admin_socket_mode", "MODE", "0600", "its file mode", FileMode(&Config::api_admin_socket_mode)},
@@ -142,8 +189,49 @@ std::vector<Setting> MakeSettings() {
        Text(&Config::api_admin_socket_owner)},
       {"api.admin_socket_group", "GROUP", "as created", "its group, a name or number",
        Text(&Config::api_admin_socket_group)},
+      {"api.admin_socket_allow_uids",
+       "USERS",
+       "whom the mode lets in",
+       "users that may connect, names or numbers",
+       List(&Config::api_admin_socket_allow_uids, kUsers),
+       {},
+       true},
+      {"api.admin_socket_allow_gids",
+       "GROUPS",
+       "whom the mode lets in",
+       "groups whose members may connect, too",
+       List(&Config::api_admin_socket_allow_gids, kGroups),
+       {},
+       true},
       {"api.listen", "ADDRESS:PORT", "off",
-       "loopback TCP address of the Inspector role, e.g. 127.0.0.1:18045", Listen(&Config::api_listen)},
+       "TCP address of the Inspector role, e.g. 127.0.0.1:18045; TLS unless it is loopback",
+       Listen(&Config::api_listen)},
+      {"api.listen_tls", "WHEN", "auto", "TLS on api.listen: auto: unless it is loopback; on: always",
+       SetListenTls},
+      {"api.listen_identities",
+       "NAMES",
+       "every certificate that tls.client_ca signed",
+       "TLS clients with the Inspector role on api.listen: DNS names, URIs, URI prefixes that end in /*, "
+       "e-mail or IP addresses",
+       List(&Config::api_listen_identities, kNames),
+       {},
+       true},
+      {"api.admin_listen", "ADDRESS:PORT", "off", "TCP address of the Admin role, e.g. :18046; always TLS",
+       Listen(&Config::api_admin_listen)},
+      {"api.admin_listen_identities",
+       "NAMES",
+       "nobody",
+       "TLS clients with the Admin role on api.admin_listen, as above; * is every certificate",
+       List(&Config::api_admin_listen_identities, kNames),
+       {},
+       true},
+      {"tls.certificate", "FILE", "none", "PEM certificate of the TCP listeners and what signed it",
+       File(&Config::tls_certificate)},
+      {"tls.key", "FILE", "none", "its PEM key, not encrypted", File(&Config::tls_key)},
+      {"tls.client_ca", "FILE", "none", "PEM certificates that sign those of clients",
+       File(&Config::tls_client_ca)},
+      {"tls.refresh", "DURATION", "10s", "how often the three files are read again; at least 1s",
+       DurationMs(&Config::tls_refresh_ms)},
       {"metrics.listen", "ADDRESS:PORT", "127.0.0.1:18044",
        "where /metrics and the probes are served; off: nowhere", Listen(&Config::metrics_listen)},
       {"state_dir", "DIR", "off",
@@ -159,12 +247,25 @@ std::vector<Setting> MakeSettings() {
        Count(&Config::max_events, 1'000'000)},
       {"limits.max_watchers", "N", "1024", "most streams of Watch at a time",
        Count(&Config::max_watchers, 1'000'000)},
+      {"limits.max_connections", "N", "256", "most connections of one listener of the API",
+       Count(&Config::max_connections, 1'000'000)},
+      {"limits.max_streams", "N", "100", "most calls at a time on one connection",
+       Count(&Config::max_streams, 1'000'000)},
+      {"limits.max_message", "BYTES", "64KiB", "largest request", Bytes(&Config::max_message_bytes)},
+      {"limits.max_open_calls", "N", "4096", "most calls and streams of one role at a time",
+       Count(&Config::max_open_calls, 1'000'000)},
+      {"limits.max_calls_per_second", "N", "10000", "most calls of one caller in a second",
+       Count(&Config::max_calls_per_second, 1'000'000)},
       {"timeouts.connect", "DURATION", "5s", "how long connecting and each step of the handshake may take",
        DurationMs(&Config::connect_timeout_ms)},
       {"timeouts.query", "DURATION", "5s", "how long the reply to GET_SHMEM_CONFIG may take",
        DurationMs(&Config::query_timeout_ms)},
       {"timeouts.shutdown", "DURATION", "5s", "how long calls under way may take after SIGTERM",
        DurationMs(&Config::shutdown_timeout_ms)},
+      {"timeouts.handshake", "DURATION", "10s", "how long a client of the API may take for TLS and HTTP/2",
+       DurationMs(&Config::handshake_timeout_ms)},
+      {"timeouts.idle", "DURATION", "15m", "when a connection without calls is closed; clients come back",
+       DurationMs(&Config::idle_timeout_ms)},
       {"reconnect.min", "DURATION", "100ms", "first pause before connecting again; doubles, 20 % of jitter",
        DurationMs(&Config::reconnect_min_ms)},
       {"reconnect.max", "DURATION", "5s", "longest pause before connecting again",

@@ -29,7 +29,19 @@ struct Config {
   std::string api_admin_socket_mode = "0600";
   std::string api_admin_socket_owner;
   std::string api_admin_socket_group;
+  std::vector<std::string> api_socket_allow_uids;  // names or numbers; with gids empty, too: the mode decides
+  std::vector<std::string> api_socket_allow_gids;
+  std::vector<std::string> api_admin_socket_allow_uids;
+  std::vector<std::string> api_admin_socket_allow_gids;
   std::string api_listen = "off";
+  std::string api_listen_tls = "auto";
+  std::vector<std::string> api_listen_identities;  // empty: every client certificate
+  std::string api_admin_listen = "off";
+  std::vector<std::string> api_admin_listen_identities;
+  std::string tls_certificate;  // all three, or none
+  std::string tls_key;
+  std::string tls_client_ca;
+  int64_t tls_refresh_ms = 10'000;
   std::string metrics_listen = "127.0.0.1:18044";
   std::string state_dir;  // empty: what is attached by RPC is forgotten
   int64_t max_backends = 1024;
@@ -37,11 +49,18 @@ struct Config {
   int64_t max_window_bytes = int64_t{1} << 40;
   int64_t max_events = 4096;
   int64_t max_watchers = 1024;
+  int64_t max_connections = 256;
+  int64_t max_streams = 100;
+  int64_t max_message_bytes = 64 * 1024;
+  int64_t max_open_calls = 4096;
+  int64_t max_calls_per_second = 10'000;
   int64_t connect_timeout_ms = 5000;
   int64_t query_timeout_ms = 5000;
   int64_t reconnect_min_ms = 100;
   int64_t reconnect_max_ms = 5000;
   int64_t shutdown_timeout_ms = 5000;
+  int64_t handshake_timeout_ms = 10'000;
+  int64_t idle_timeout_ms = 15 * 60'000;
   std::string log_level = "info";
   state::BackendSpec relay_defaults = PlainRelay();  // what a relay entry starts from
   std::vector<state::BackendSpec> backends;
@@ -62,6 +81,7 @@ struct Setting {
   // InvalidArgument says what was expected and got, without naming key or place.
   std::function<absl::Status(Config&, const std::string&)> set;
   std::string_view short_flag = {};
+  bool is_list = false;  // comes with commas; in the file as a list, too
 
   std::string flag() const;
 };

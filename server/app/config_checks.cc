@@ -35,6 +35,29 @@ absl::Status CheckAliases(const Config& config) {
   return absl::OkStatus();
 }
 
+absl::Status OutOfRange(std::string_view key, std::string_view expected, int64_t got) {
+  return absl::InvalidArgumentError(absl::StrCat(View(key), ": expected ", View(expected), ", got ", got));
+}
+
+absl::Status CheckAccess(const Config& config) {
+  constexpr int64_t kMaxMessageBytes = int64_t{64} << 20;
+  const int given = int{!config.tls_certificate.empty()} + int{!config.tls_key.empty()} +
+                    int{!config.tls_client_ca.empty()};
+  if (given != 0 && given != 3) {
+    return absl::InvalidArgumentError(absl::StrCat("tls.certificate, tls.key and tls.client_ca go together; ",
+                                                   config.tls_certificate.empty() ? "tls.certificate"
+                                                   : config.tls_key.empty()       ? "tls.key"
+                                                                                  : "tls.client_ca",
+                                                   " is missing"));
+  }
+  if (config.tls_refresh_ms < 1000)
+    return OutOfRange("tls.refresh", "at least 1s, in ms", config.tls_refresh_ms);
+  if (config.max_message_bytes < 1024 || config.max_message_bytes > kMaxMessageBytes) {
+    return OutOfRange("limits.max_message", "1KiB to 64MiB, in bytes", config.max_message_bytes);
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::Status CheckApart(const Config& config, const state::BackendSpec& backend) {
@@ -116,6 +139,7 @@ absl::Status Validate(const Config& config) {
     return absl::InvalidArgumentError(
         absl::StrCat("api.socket and api.admin_socket are the same path: ", config.ApiSocketPath()));
   }
+  if (absl::Status status = CheckAccess(config); !status.ok()) return status;
   if (config.backends.size() > static_cast<size_t>(config.max_backends)) {
     return absl::InvalidArgumentError(absl::StrCat("limits.max_backends: ", config.backends.size(),
                                                    " back-ends are named, expected at most ",

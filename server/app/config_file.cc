@@ -68,6 +68,7 @@ class Loader {
     }
     for (const Setting& setting : Settings()) {
       if (setting.key != key) continue;
+      if (setting.is_list && value.IsSequence()) return List(setting, name, value);
       if (!value.IsScalar()) return At(name.Mark().line, key, "expected one value");
       const absl::Status status = ApplySetting(setting, value.Scalar(), config_);
       return status.ok() ? status : At(value.Mark().line, key, std::string(status.message()));
@@ -79,6 +80,19 @@ class Loader {
     if (!is_section) return At(name.Mark().line, key, absl::StrCat("no such key; ", Known(key)));
     if (!value.IsMap()) return At(name.Mark().line, key, "expected keys and values");
     return Section(value, key);
+  }
+
+  absl::Status List(const Setting& setting, const YAML::Node& name, const YAML::Node& value) {
+    const std::string key(setting.key);
+    std::vector<std::string> entries;
+    for (const YAML::Node& entry : value) {
+      if (!entry.IsScalar()) return At(name.Mark().line, key, "expected plain entries");
+      entries.push_back(entry.Scalar());
+    }
+    if (entries.empty())
+      return At(name.Mark().line, key, "expected an entry or more; leave the key out for none");
+    const absl::Status status = setting.set(config_, absl::StrJoin(entries, ","));
+    return status.ok() ? status : At(value.Mark().line, key, std::string(status.message()));
   }
 
   // The keys that could have been meant: those of the same section.

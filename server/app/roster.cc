@@ -11,6 +11,7 @@
 #include "server/app/config_text.h"
 #include "server/app/socket_use.h"
 #include "server/base/clock.h"
+#include "server/base/thread_name.h"
 
 namespace shmemd::app {
 namespace {
@@ -114,6 +115,7 @@ void Roster::Stop() {
 }
 
 void Roster::Run() {
+  base::NameThisThread("roster");
   while (true) {
     std::optional<Order> order;
     std::optional<Config> reload;

@@ -1,6 +1,7 @@
 #include "server/app/shmemd_app.h"
 
 #include <absl/strings/str_cat.h>
+#include <spdlog/spdlog.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -9,6 +10,7 @@
 #include <string_view>
 #include <utility>
 
+#include "server/app/access_config.h"
 #include "server/app/config_text.h"
 #include "server/app/setting_value.h"
 #include "server/app/version.h"
@@ -60,7 +62,7 @@ absl::StatusOr<api::ApiConfig> MakeApiConfig(const Config& config) {
   api::ApiConfig api;
   api.socket = *std::move(socket);
   api.admin_socket = *std::move(admin);
-  if (config.api_listen != "off") api.listen = config.api_listen;
+  if (absl::Status status = AddAccess(config, api); !status.ok()) return status;
   api.facts = {kVersion, base::WallNanos(), PageSize(), static_cast<uint64_t>(config.max_mappings),
                static_cast<uint64_t>(config.max_window_bytes)};
   api.watch.max_watchers = static_cast<size_t>(config.max_watchers);
@@ -97,9 +99,7 @@ ShmemdApp::ShmemdApp(Config config)
 absl::Status ShmemdApp::Check(const Config& config) {
   const auto api = MakeApiConfig(config);
   if (!api.ok()) return api.status();
-  if (config.api_listen != "off") {
-    if (absl::Status status = api::LoopbackListener::Check(config.api_listen); !status.ok()) return status;
-  }
+  if (absl::Status status = api::ApiServer::Check(*api); !status.ok()) return status;
   return config.metrics_listen == "off" ? absl::OkStatus()
                                         : metrics::HttpEndpoint::CheckListen(config.metrics_listen);
 }
@@ -117,6 +117,10 @@ absl::Status ShmemdApp::StartServing() {
 
   auto api_config = MakeApiConfig(config_);
   if (!api_config.ok()) return api_config.status();
+  api_config->log = [](api::LogLevel level, const std::string& line) {
+    spdlog::log(level == api::LogLevel::kInfo ? spdlog::level::info : spdlog::level::warn, "{}", line);
+  };
+  for (const std::string& warning : AccessWarnings(*api_config)) spdlog::warn("{}", warning);
   api_ = std::make_unique<api::ApiServer>(
       *std::move(api_config), [this](const auto& read) { hub_.Read(read); }, control_, &relay_control_,
       roster_.get());
@@ -191,7 +195,9 @@ std::string ShmemdApp::Summary() const {
   std::string text = absl::StrCat("inspector on unix:", config_.ApiSocketPath(),
                                   "\nadmin on unix:", config_.AdminSocketPath());
   if (const std::string tcp = api_->listen_address(); !tcp.empty())
-    absl::StrAppend(&text, "\ninspector on ", tcp);
+    absl::StrAppend(&text, "\ninspector on ", tcp, api_->listen_has_tls() ? " (TLS)" : "");
+  if (const std::string tcp = api_->admin_listen_address(); !tcp.empty())
+    absl::StrAppend(&text, "\nadmin on ", tcp, " (TLS)");
   if (http_ != nullptr) absl::StrAppend(&text, "\nmetrics on http://", http_->address(), "/metrics");
   for (const state::BackendSpec& backend : config_.backends) {
     absl::StrAppend(&text, "\nback-end ", DescribeBackend(backend));

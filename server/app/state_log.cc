@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "server/base/clock.h"
+#include "server/base/thread_name.h"
 #include "server/convert/backend.h"
 
 namespace shmemd::app {
@@ -37,6 +38,7 @@ StateLog::~StateLog() {
 }
 
 void StateLog::Run() {
+  base::NameThisThread("state-log");
   uint64_t revision = Look();
   while (Wait(revision)) revision = Look();
   Look();

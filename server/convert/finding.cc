@@ -41,4 +41,21 @@ v1::Finding ToProto(std::string_view backend_id, const state::Finding& finding) 
 
 v1::Finding ToProto(const FindingRecord& record) { return ToProto(record.backend_id, record.finding); }
 
+v1::Finding ToProto(const state::ServerFinding& finding) {
+  v1::Finding out;
+  const std::string_view code = state::FindingCodeName(finding.code);
+  const std::string_view remedy = state::FindingRemedy(finding.code);
+  out.set_code(code.data(), code.size());
+  out.set_severity(EnumToProto(state::FindingSeverity(finding.code)));
+  out.set_summary(finding.summary);
+  out.set_remedy(remedy.data(), remedy.size());
+  out.set_resource("server");
+  for (const auto& [name, value] : finding.evidence) (*out.mutable_evidence())[name] = value;
+  *out.mutable_first_seen_time() = ToTimestamp(finding.first_seen_ns);
+  *out.mutable_last_seen_time() = ToTimestamp(finding.last_seen_ns);
+  out.set_occurrence_count(Saturated(finding.count));
+  out.set_open(finding.open);
+  return out;
+}
+
 }  // namespace shmemd::convert

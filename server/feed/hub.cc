@@ -7,6 +7,7 @@
 #include <ctime>
 
 #include "server/base/clock.h"
+#include "server/base/thread_name.h"
 
 namespace shmemd::feed {
 namespace {
@@ -45,6 +46,7 @@ void Hub::Stop() {
 }
 
 void Hub::Run() {
+  base::NameThisThread("hub");
   while (!stopping_.load(std::memory_order_acquire)) {
     Turn();
     Sleep();

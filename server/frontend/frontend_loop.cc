@@ -7,6 +7,7 @@
 #include <variant>
 
 #include "server/base/file_id.h"
+#include "server/base/thread_name.h"
 #include "server/feed/peaks.h"
 
 namespace shmemd::frontend {
@@ -65,6 +66,7 @@ void FrontendLoop::Stop() {
 }
 
 void FrontendLoop::Run() {
+  base::NameThisThread("frontend");
   bool hub_has_room = true;
   while (!stopping_.load(std::memory_order_acquire)) {
     int64_t wait_ns = kMostWaitNs;

@@ -13,6 +13,7 @@
 #include "server/base/clock.h"
 #include "server/base/mutex.h"
 #include "server/base/posix_error.h"
+#include "server/base/thread_name.h"
 
 namespace shmemd::net {
 namespace {
@@ -115,6 +116,7 @@ void FdCloser::Tend() {
 }
 
 void FdCloser::Run(const std::shared_ptr<Shared>& shared) {
+  base::NameThisThread("fd-closer");
   while (true) {
     Shared::Slow entry;
     {

@@ -9,6 +9,7 @@
 #include <variant>
 
 #include "server/base/posix_error.h"
+#include "server/base/thread_name.h"
 #include "server/feed/peaks.h"
 
 namespace shmemd::relay {
@@ -74,6 +75,7 @@ void RelayLoop::Stop() {
 }
 
 void RelayLoop::Run() {
+  base::NameThisThread("relay");
   bool hub_has_room = true;
   while (!stopping_.load(std::memory_order_acquire)) {
     int64_t wait_ns = kMostWaitNs;

@@ -34,7 +34,10 @@ Backend::Backend(BackendHandle handle, BackendSpec spec, std::string uid, int64_
 }
 
 void Backend::Apply(const Event& event) {
-  status_.update_time_ns = event.wall_time_ns;
+  // Sums of traffic are metrics, and not shown with the back-end.
+  const bool traffic =
+      std::holds_alternative<TrafficCounted>(event.body) || std::holds_alternative<ForwardsTimed>(event.body);
+  if (!traffic) status_.update_time_ns = event.wall_time_ns;
   std::visit([&](const auto& body) { Take(body, event); }, event.body);
 }
 

@@ -312,6 +312,10 @@ constexpr std::array<FindingRow, kFindingCodeCount> kTable = {{
      "Fix the back-end: it maps or unmaps while the device is stopped, which crashes QEMU 11.1.3. It now "
      "believes "
      "in a mapping that does not exist: set NEED_REPLY, so that it learns of refusals."},
+    {kCertificateUnreadable, kError, "CERTIFICATE_UNREADABLE",
+     "a certificate, key or client CA cannot be used; new connections get those that were read before",
+     "Put files in place that belong together and hold now: tls.certificate and tls.key by one rename or one "
+     "swap of a link, in PEM, the key not encrypted and readable by shmemd. It looks again every tls.refresh."},
 }};
 
 constexpr bool IsInOrder() {

@@ -64,8 +64,9 @@ enum class FindingCode : uint8_t {
   kPairingLost,
   kGuardRefused,
   kGuardDropped,
+  kCertificateUnreadable,  // of shmemd itself: server_finding.h
 };
-inline constexpr int kFindingCodeCount = static_cast<int>(FindingCode::kGuardDropped) + 1;
+inline constexpr int kFindingCodeCount = static_cast<int>(FindingCode::kCertificateUnreadable) + 1;
 
 // Names of the numbers of a case. kNone ends the list.
 enum class EvidenceKey : uint8_t {

@@ -165,7 +165,7 @@ TEST_F(ListenerTest, OnlyLoopbackIsServedWithoutTls) {
 TEST_F(ListenerTest, AddressesThatAreNoneAreRefused) {
   ApiConfig config;
   for (const char* address : {"x", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:-1",
-                              "127.0.0.1:1x", ":1", "::1:1", "example.com:1", "[::1:1", "[127.0.0.1]:1"}) {
+                              "127.0.0.1:1x", ":", "::1:1", "example.com:1", "[::1:1", "[127.0.0.1]:1"}) {
     config.listen = address;
     const absl::Status status = StartError(config);
     EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << address;

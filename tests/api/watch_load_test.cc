@@ -1,10 +1,8 @@
 // A thousand watchers of two hundred back-ends, some of which never read: every copy is equal to the server's
 // table in the end, and those that do not read cost a bounded amount of memory.
-#include <grpcpp/support/client_callback.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cstdio>
 #include <fstream>
 #include <memory>
@@ -14,6 +12,7 @@
 
 #include "server/feed/hub.h"
 #include "server/feed/publisher.h"
+#include "tests/api/async_watcher.h"
 #include "tests/api/watch_copy.h"
 
 namespace shmemd::api {
@@ -35,78 +34,6 @@ double ResidentMiB() {
   statm >> all >> resident;
   return resident * static_cast<double>(kPage) / (1 << 20);
 }
-
-// Reads on gRPC's threads; keeps a copy, and how old each change was when it came.
-class AsyncWatcher final : public grpc::ClientReadReactor<v1::WatchResponse> {
- public:
-  AsyncWatcher(v1::ShmemInspector::Stub& stub, const std::string& backend, bool stalled) : stalled_(stalled) {
-    v1::WatchRequest request;
-    request.set_parent("backends/" + backend);
-    request_ = request;
-    SetTestDeadline(context_);
-    context_.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(240));
-    stub.async()->Watch(&context_, &request_, this);
-    if (!stalled_) StartRead(&response_);
-    StartCall();
-  }
-  ~AsyncWatcher() override {
-    context_.TryCancel();
-    if (stalled_) Read();
-    while (!done_) std::this_thread::yield();
-  }
-
-  // A stalled one reads from here on.
-  void Read() {
-    stalled_ = false;
-    StartRead(&response_);
-  }
-
-  void OnReadDone(bool ok) override {
-    if (!ok) return;
-    {
-      base::MutexLock lock(mutex_);
-      if (response_.has_change()) {
-        const google::protobuf::Timestamp& then = response_.change().event().event_time();
-        delays_ms_.push_back(
-            static_cast<double>(base::WallNanos() - then.seconds() * 1'000'000'000 - then.nanos()) / 1e6);
-      }
-      snapshots_ += response_.has_snapshot_begin() ? 1 : 0;
-      synced_ = response_.has_synced() || (synced_ && !response_.has_snapshot_begin());
-      copy_.Take(response_);
-    }
-    StartRead(&response_);
-  }
-  void OnDone(const grpc::Status&) override { done_ = true; }
-
-  bool synced() {
-    base::MutexLock lock(mutex_);
-    return synced_;
-  }
-  std::string Text() {
-    base::MutexLock lock(mutex_);
-    return synced_ ? copy_.Text() : "";
-  }
-  std::vector<double> TakeDelays() {
-    base::MutexLock lock(mutex_);
-    return std::move(delays_ms_);
-  }
-  int snapshots() {
-    base::MutexLock lock(mutex_);
-    return snapshots_;
-  }
-
- private:
-  grpc::ClientContext context_;
-  v1::WatchRequest request_;
-  v1::WatchResponse response_;
-  std::atomic<bool> stalled_;
-  std::atomic<bool> done_{false};
-  base::Mutex mutex_;
-  WatchCopy copy_ ABSL_GUARDED_BY(mutex_);
-  std::vector<double> delays_ms_ ABSL_GUARDED_BY(mutex_);
-  int snapshots_ ABSL_GUARDED_BY(mutex_) = 0;
-  bool synced_ ABSL_GUARDED_BY(mutex_) = false;
-};
 
 double Percentile(std::vector<double>& values, double share) {
   if (values.empty()) return 0;
@@ -205,7 +132,7 @@ TEST_F(WatchLoadTest, AThousandWatchersAgreeWithTheTableAndStalledOnesAreBounded
     if (i % kStalledEach == 0) continue;
     EXPECT_TRUE(Agrees(*watchers[i], expected[i % kBackends])) << "watcher " << i << ":\n"
                                                                << watchers[i]->Text();
-    for (double delay : watchers[i]->TakeDelays()) delays.push_back(delay);
+    for (double delay : watchers[i]->TakeDelaysMs()) delays.push_back(delay);
     snapshots += watchers[i]->snapshots();
   }
   const double after_mib = ResidentMiB();
@@ -216,7 +143,7 @@ TEST_F(WatchLoadTest, AThousandWatchersAgreeWithTheTableAndStalledOnesAreBounded
       Percentile(delays, 0.5), Percentile(delays, 0.99), snapshots, before_mib, after_mib);
   EXPECT_LT(after_mib - before_mib, 200);
   // Those that slept catch up, by what is kept or by a new snapshot.
-  for (size_t i = 0; i < watchers.size(); i += kStalledEach) watchers[i]->Read();
+  for (size_t i = 0; i < watchers.size(); i += kStalledEach) watchers[i]->Resume();
   for (size_t i = 0; i < watchers.size(); i += kStalledEach) {
     EXPECT_TRUE(Agrees(*watchers[i], expected[i % kBackends])) << "stalled watcher " << i;
   }

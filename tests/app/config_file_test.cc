@@ -87,11 +87,12 @@ TEST_F(ConfigFileTest, NothingMeansTheDefaults) {
 TEST_F(ConfigFileTest, AWrongKeyIsNamedWithThoseThereAre) {
   EXPECT_EQ(ErrorOf("api:\n  sokcet: /x\n"),
             "2: api.sokcet: no such key; in api there is socket, socket_mode, socket_owner, socket_group, "
-            "admin_socket, admin_socket_mode, admin_socket_owner, admin_socket_group, listen");
-  EXPECT_EQ(
-      ErrorOf("\n\nmetric: {listen: off}\n"),
-      "3: metric: no such key; there is run_dir, api, metrics, state_dir, limits, timeouts, reconnect, log, "
-      "relay, backends");
+            "socket_allow_uids, socket_allow_gids, admin_socket, admin_socket_mode, admin_socket_owner, "
+            "admin_socket_group, admin_socket_allow_uids, admin_socket_allow_gids, listen, listen_tls, "
+            "listen_identities, admin_listen, admin_listen_identities");
+  EXPECT_EQ(ErrorOf("\n\nmetric: {listen: off}\n"),
+            "3: metric: no such key; there is run_dir, api, tls, metrics, state_dir, limits, timeouts, reconnect, log, "
+            "relay, backends");
   EXPECT_EQ(
       ErrorOf("backends:\n  - id: a\n    mdoe: probe\n"),
       "3: backends[0].mdoe: no such key; in a back-end there is id, mode, frontend, backend, query, guard, "
@@ -111,6 +112,19 @@ TEST_F(ConfigFileTest, AWrongValueIsNamedWithWhatWasExpected) {
   EXPECT_EQ(ErrorOf("api: {socket: relative.sock}\n"),
             "1: api.socket: expected an absolute path, got 'relative.sock'");
   EXPECT_THAT(ErrorOf("timeouts: {connect: 5}\n"), StartsWith("1: timeouts.connect: expected a duration"));
+}
+
+TEST_F(ConfigFileTest, AListStandsAsAListOrWithCommas) {
+  for (const char* text :
+       {"api: {socket_allow_uids: [root, 107]}\n", "api: {socket_allow_uids: 'root, 107'}\n",
+        "api:\n  socket_allow_uids:\n    - root\n    - 107\n"}) {
+    ASSERT_EQ(Load(text), absl::OkStatus()) << text;
+    EXPECT_EQ(config_.api_socket_allow_uids, (std::vector<std::string>{"root", "107"})) << text;
+  }
+  EXPECT_EQ(ErrorOf("api: {socket_allow_uids: []}\n"),
+            "1: api.socket_allow_uids: expected an entry or more; leave the key out for none");
+  EXPECT_EQ(ErrorOf("api: {socket_allow_uids: [[a]]}\n"), "1: api.socket_allow_uids: expected plain entries");
+  EXPECT_EQ(ErrorOf("api: {listen_identities: {a: b}}\n"), "1: api.listen_identities: expected one value");
 }
 
 TEST_F(ConfigFileTest, AWrongTypeIsNamed) {

@@ -40,6 +40,11 @@ const std::map<std::string, Values>& ValuesByKind() {
        {{"0660", "600", "0777"}, {"", "660x", "0888", "rw", "7", "07777", "-600"}, "octal file mode"}},
       {"USER", {{"root", "0"}, {""}, "a name or number"}},
       {"GROUP", {{"root", "0"}, {""}, "a name or number"}},
+      {"FILE", {{"/etc/shmemd/tls.key"}, {"", "tls.key", "off"}, "an absolute path"}},
+      {"USERS", {{"root", "0", "root, 107,65534"}, {"", ",", "root,", " "}, "users, names or numbers"}},
+      {"GROUPS", {{"root", "0", "root, 107,65534"}, {"", ",", "root,", " "}, "groups, names or numbers"}},
+      {"NAMES", {{"*", "a.example", "a.example, spiffe://vms/*"}, {"", ",", "a,,b"}, "names with commas"}},
+      {"WHEN", {{"auto", "on"}, {"", "off", "Auto"}, "auto or on"}},
       {"QUERY", {{"snoop", "inject"}, {"", "Snoop", "ask"}, "snoop or inject"}},
       {"GUARD", {{"off", "warn", "protect"}, {"", "on", "WARN", "refuse"}, "off, warn or protect"}},
       {"WHAT", {{"wait", "refuse"}, {"", "die"}, "wait or refuse"}},
@@ -106,6 +111,14 @@ TEST(Settings, TheStatedDefaultsAreTheDefaults) {
                                                 {"timeouts.connect", &Config::connect_timeout_ms},
                                                 {"timeouts.query", &Config::query_timeout_ms},
                                                 {"timeouts.shutdown", &Config::shutdown_timeout_ms},
+                                                {"timeouts.handshake", &Config::handshake_timeout_ms},
+                                                {"timeouts.idle", &Config::idle_timeout_ms},
+                                                {"tls.refresh", &Config::tls_refresh_ms},
+                                                {"limits.max_connections", &Config::max_connections},
+                                                {"limits.max_streams", &Config::max_streams},
+                                                {"limits.max_message", &Config::max_message_bytes},
+                                                {"limits.max_open_calls", &Config::max_open_calls},
+                                                {"limits.max_calls_per_second", &Config::max_calls_per_second},
                                                 {"reconnect.min", &Config::reconnect_min_ms},
                                                 {"reconnect.max", &Config::reconnect_max_ms}}) {
     Config config;
@@ -118,6 +131,8 @@ TEST(Settings, TheStatedDefaultsAreTheDefaults) {
                                                     {"api.socket_mode", &Config::api_socket_mode},
                                                     {"api.admin_socket_mode", &Config::api_admin_socket_mode},
                                                     {"api.listen", &Config::api_listen},
+                                                    {"api.listen_tls", &Config::api_listen_tls},
+                                                    {"api.admin_listen", &Config::api_admin_listen},
                                                     {"metrics.listen", &Config::metrics_listen},
                                                     {"log.level", &Config::log_level}}) {
     EXPECT_EQ(untouched.*field, Named(key).fallback) << key;

@@ -26,7 +26,8 @@ class Readers {
  public:
   explicit Readers(size_t queue_capacity)
       : queue_(queue_capacity),
-        inspector_([this](const auto& read) { hub_.Read(read); }, {"1.2.3", 0, feed::kPage, 1024, 1 << 30}) {
+        inspector_([this](const auto& read) { hub_.Read(read); }, {"1.2.3", 0, feed::kPage, 1024, 1 << 30},
+                   server_findings_) {
     hub_.AddSource(queue_, control_);
     hub_.Start();
   }
@@ -84,6 +85,7 @@ class Readers {
   feed::Control control_;
   feed::Hub hub_{feed::kPage};
   feed::Publisher publisher_{queue_, 1, feed::kPage};
+  feed::ServerFindings server_findings_;
   api::Inspector inspector_;
 };
 

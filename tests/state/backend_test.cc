@@ -26,6 +26,17 @@ TEST(BackendTest, ChecksRequestsAgainstReportedRegionsOnly) {
   EXPECT_EQ(fs0.backend.CheckUnmap(UnmapOf(2, 0, kPage)), RequestFailure::kUnknownShmid);
 }
 
+TEST(BackendTest, SumsOfTrafficDoNotTouchTheUpdateTime) {
+  BackendUnderTest fs0;
+  fs0.Report(0, kPage);
+  const int64_t before_ns = fs0.backend.status().update_time_ns;
+  fs0.Apply(TrafficCounted{});
+  fs0.Apply(ForwardsTimed{});
+  EXPECT_EQ(fs0.backend.status().update_time_ns, before_ns) << "a copy kept from events is never told of them";
+  fs0.Apply(PeaksReset{});
+  EXPECT_GT(fs0.backend.status().update_time_ns, before_ns);
+}
+
 TEST(BackendTest, AMapIsMappedIfAnsweredAndAssumedIfNot) {
   BackendUnderTest fs0;
   fs0.Report(0, 16 * kPage);
