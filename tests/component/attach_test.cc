@@ -60,6 +60,13 @@ TEST_F(AttachTest, ASocketHasOneBackend) {
   std::filesystem::create_symlink(Path("vm.sock"), Path("alias.sock"));
   EXPECT_THAT(admin_->AttachFrontend("gpu0", Path("alias.sock")),
               IsError(StatusCode::FAILED_PRECONDITION, "BACKEND_BUSY"));
+  grpc::ClientContext context;
+  AdminClient::SetDeadline(context);
+  v1::ProbeBackendRequest probe;
+  probe.set_socket(Path("alias.sock"));
+  v1::ProbeReport report;
+  EXPECT_THAT(admin_->stub().ProbeBackend(&context, probe, &report),
+              IsError(StatusCode::FAILED_PRECONDITION, "BACKEND_BUSY"));
   EXPECT_THAT(admin_->AttachFrontend("gpu0", Path("free.sock")), IsOk());
   EXPECT_THAT(admin_->AttachFrontend("gpu1", Path("free.sock")),
               IsError(StatusCode::FAILED_PRECONDITION, "BACKEND_BUSY"));
