@@ -156,7 +156,9 @@ ExitCode Findings(Context& context, const FindingsArguments& arguments) {
   if (!target.ok()) return context.Fail(target.status());
   auto client = context.Connect(client::Role::kInspector);
   if (!client.ok()) return context.Fail(client.status());
-  const auto list = client->ListFindings(client::BackendName(*target), arguments.all);
+  // Without a back-end: with those about shmemd itself.
+  const std::string parent = target->backend.empty() ? "" : client::BackendName(*target);
+  const auto list = client->ListFindings(parent, arguments.all);
   if (!list.ok()) return context.Fail(list.status(), client->endpoint());
   PrintFindings(context, *list, arguments.all);
   return IsBad(*list, arguments.fail_on) ? ExitCode::kFindings : ExitCode::kOk;
