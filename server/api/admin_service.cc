@@ -5,6 +5,8 @@
 #include <absl/strings/str_cat.h>
 
 #include <optional>
+#include <utility>
+#include <vector>
 
 #include "server/api/command_call.h"
 #include "server/api/errors.h"
@@ -12,7 +14,9 @@
 #include "server/api/resource_name.h"
 #include "server/base/socket_path.h"
 #include "server/convert/backend.h"
+#include "server/convert/backend_spec.h"
 #include "server/convert/probe_report.h"
+#include "server/convert/region.h"
 
 namespace shmemd::api {
 namespace {
@@ -28,16 +32,24 @@ grpc::StatusCode CodeOf(feed::CommandFailure failure, grpc::StatusCode busy) {
     case feed::CommandFailure::kNone:
       return grpc::StatusCode::OK;
     case feed::CommandFailure::kBackendNotFound:
+    case feed::CommandFailure::kRegionNotFound:
       return grpc::StatusCode::NOT_FOUND;
     case feed::CommandFailure::kShmemNotNegotiated:
     case feed::CommandFailure::kShmemConfigInvalid:
     case feed::CommandFailure::kQueryNotAllowed:
+    case feed::CommandFailure::kListenFailed:
       return grpc::StatusCode::FAILED_PRECONDITION;
+    case feed::CommandFailure::kAlreadyAttached:
+      return grpc::StatusCode::ALREADY_EXISTS;
+    case feed::CommandFailure::kBackendInvalid:
+      return grpc::StatusCode::INVALID_ARGUMENT;
     case feed::CommandFailure::kBackendUnreachable:
+    case feed::CommandFailure::kStateNotSaved:
     case feed::CommandFailure::kShuttingDown:
       return grpc::StatusCode::UNAVAILABLE;
     case feed::CommandFailure::kBackendBusy:
       return busy;
+    case feed::CommandFailure::kTooManyBackends:
     case feed::CommandFailure::kTooManyCommands:
       return grpc::StatusCode::RESOURCE_EXHAUSTED;
   }
@@ -64,6 +76,52 @@ grpc::Status ShowBackend(const ReplicaReader& reader, const std::string& id, v1:
   return grpc::Status::OK;
 }
 
+grpc::Status ShowRegions(const ReplicaReader& reader, const feed::ResetPeaksCommand& command,
+                         v1::ResetRegionPeaksResponse& response) {
+  bool found = false;
+  std::vector<convert::RegionRecord> records;
+  reader([&](const feed::ReplicaView& view) {
+    const state::Backend* backend = view.Find(command.backend_id);
+    found = backend != nullptr;
+    if (!found) return;
+    for (const auto& [shmid, region] : backend->regions()) {
+      if (region.listed() && command.shmid.value_or(shmid) == shmid)
+        records.push_back(convert::CopyRegion(*backend, region, 0));
+    }
+  });
+  if (!found) return BackendNotFound(command.backend_id);
+  for (const convert::RegionRecord& record : records) *response.add_regions() = convert::ToProto(record);
+  return grpc::Status::OK;
+}
+
+// As the specification would be shown if it were attached now.
+void ShowSpec(const state::BackendSpec& spec, v1::Backend& response) {
+  const state::Backend backend({}, spec, "", 0, 1);
+  response = convert::ToProto(convert::CopyBackend(backend, 0));
+  response.clear_create_time();
+  response.clear_update_time();
+}
+
+// The field of the request that a field of the specification came from.
+std::string RequestField(const std::string& field) {
+  return field == "id" ? "backend_id" : absl::StrCat("backend.", field);
+}
+
+grpc::Status BackendInvalid(const std::string& id, const std::string& field, const std::string& wrong) {
+  return Error(grpc::StatusCode::INVALID_ARGUMENT, Reason::kBackendInvalid,
+               absl::StrCat("back-end ", absl::CHexEscape(id), ": ", wrong), {{"field", field}});
+}
+
+grpc::Status AttachStatus(const feed::CommandResult& result, const std::string& id) {
+  if (result.failure == feed::CommandFailure::kBackendInvalid)
+    return BackendInvalid(id, RequestField(result.field), result.message);
+  return StatusOf(result, grpc::StatusCode::FAILED_PRECONDITION, {{"backend", id}});
+}
+
+grpc::Status NameInvalid(const absl::Status& status) {
+  return Error(grpc::StatusCode::INVALID_ARGUMENT, Reason::kResourceNameInvalid, std::string(status.message()));
+}
+
 // Empty: the path may be tried.
 std::string WhyNoSocketPath(const std::string& path) {
   if (path.size() > base::kMaxSocketPathBytes) {
@@ -77,14 +135,82 @@ std::string WhyNoSocketPath(const std::string& path) {
 
 }  // namespace
 
+grpc::ServerUnaryReactor* AdminService::AttachBackend(grpc::CallbackServerContext* context,
+                                                      const v1::AttachBackendRequest* request,
+                                                      v1::Backend* response) {
+  if (roster_ == nullptr) return v1::ShmemAdmin::CallbackService::AttachBackend(context, request, response);
+  const std::string& id = request->backend_id();
+  const std::string& name = request->backend().name();
+  if (!name.empty() && name != absl::StrCat("backends/", id)) {
+    return Finished(context, BackendInvalid(id, "backend.name",
+                                            absl::StrCat("name: expected nothing or that of backend_id, got ",
+                                                         absl::CHexEscape(name))));
+  }
+  convert::SpecReading reading = convert::ReadSpec(request->backend(), roster_->relay_defaults());
+  if (!reading.field.empty()) {
+    return Finished(context, BackendInvalid(id, RequestField(reading.field),
+                                            absl::StrCat(reading.field, ": ", reading.wrong)));
+  }
+  reading.spec.id = id;
+  const bool validate_only = request->validate_only();
+  return CommandCall::Start(
+      *context,
+      [&](int64_t deadline_ns, feed::Control::Completion done) {
+        roster_->Attach(reading.spec, validate_only, deadline_ns, std::move(done));
+      },
+      [reader = reader_, spec = reading.spec, validate_only, response](const feed::CommandResult& result) {
+        const grpc::Status status = AttachStatus(result, spec.id);
+        if (!status.ok()) return status;
+        const grpc::Status shown = ShowBackend(reader, spec.id, *response);
+        if (!shown.ok() && validate_only) ShowSpec(spec, *response);
+        return validate_only ? grpc::Status::OK : shown;
+      });
+}
+
+grpc::ServerUnaryReactor* AdminService::DetachBackend(grpc::CallbackServerContext* context,
+                                                      const v1::DetachBackendRequest* request,
+                                                      v1::DetachBackendResponse* response) {
+  if (roster_ == nullptr) return v1::ShmemAdmin::CallbackService::DetachBackend(context, request, response);
+  const absl::StatusOr<std::string> id = ParseBackendName(request->name());
+  if (!id.ok()) return Finished(context, NameInvalid(id.status()));
+  return CommandCall::Start(
+      *context,
+      [&](int64_t deadline_ns, feed::Control::Completion done) {
+        roster_->Detach(*id, request->end_sessions(), deadline_ns, std::move(done));
+      },
+      [reader = reader_, id = *id, response](const feed::CommandResult& result) {
+        const grpc::Status status = StatusOf(result, grpc::StatusCode::ABORTED, {{"backend", id}});
+        v1::Backend left;
+        if (status.ok() && ShowBackend(reader, id, left).ok() && left.state() == v1::Backend::DETACHING)
+          *response->mutable_backend() = std::move(left);
+        return status;
+      });
+}
+
+grpc::ServerUnaryReactor* AdminService::ResetRegionPeaks(grpc::CallbackServerContext* context,
+                                                         const v1::ResetRegionPeaksRequest* request,
+                                                         v1::ResetRegionPeaksResponse* response) {
+  feed::ResetPeaksCommand command;
+  if (const auto region = ParseRegionName(request->name()); region.ok()) {
+    command = {region->backend_id, region->shmid};
+  } else if (const auto id = ParseBackendName(request->name()); id.ok()) {
+    command.backend_id = *id;
+  } else {
+    return Finished(context, NameInvalid(region.status()));
+  }
+  return CommandCall::Start(
+      *context, router_, command, [reader = reader_, command, response](const feed::CommandResult& result) {
+        const grpc::Status status =
+            StatusOf(result, grpc::StatusCode::ABORTED, {{"backend", command.backend_id}});
+        return status.ok() ? ShowRegions(reader, command, *response) : status;
+      });
+}
+
 grpc::ServerUnaryReactor* AdminService::RefreshBackend(grpc::CallbackServerContext* context,
                                                        const v1::RefreshBackendRequest* request,
                                                        v1::Backend* response) {
   const absl::StatusOr<std::string> id = ParseBackendName(request->name());
-  if (!id.ok()) {
-    return Finished(context, Error(grpc::StatusCode::INVALID_ARGUMENT, Reason::kResourceNameInvalid,
-                                   std::string(id.status().message())));
-  }
+  if (!id.ok()) return Finished(context, NameInvalid(id.status()));
   return CommandCall::Start(
       *context, router_, feed::RefreshCommand{*id},
       [reader = reader_, id = *id, response](const feed::CommandResult& result) {
@@ -106,6 +232,23 @@ grpc::ServerUnaryReactor* AdminService::ProbeBackend(grpc::CallbackServerContext
         if (status.ok() && result.report) *response = convert::ToProto(*result.report);
         return status;
       });
+}
+
+grpc::ServerUnaryReactor* AdminRefusal::AttachBackend(grpc::CallbackServerContext* context,
+                                                      const v1::AttachBackendRequest*, v1::Backend*) {
+  return Refuse(context, "AttachBackend");
+}
+
+grpc::ServerUnaryReactor* AdminRefusal::DetachBackend(grpc::CallbackServerContext* context,
+                                                      const v1::DetachBackendRequest*,
+                                                      v1::DetachBackendResponse*) {
+  return Refuse(context, "DetachBackend");
+}
+
+grpc::ServerUnaryReactor* AdminRefusal::ResetRegionPeaks(grpc::CallbackServerContext* context,
+                                                         const v1::ResetRegionPeaksRequest*,
+                                                         v1::ResetRegionPeaksResponse*) {
+  return Refuse(context, "ResetRegionPeaks");
 }
 
 grpc::ServerUnaryReactor* AdminRefusal::RefreshBackend(grpc::CallbackServerContext* context,

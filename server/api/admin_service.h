@@ -4,6 +4,7 @@
 #include <string>
 #include <utility>
 
+#include "server/api/backend_roster.h"
 #include "server/api/command_router.h"
 #include "server/api/replica_reader.h"
 #include "vhost/shmem/v1/admin.grpc.pb.h"
@@ -12,15 +13,25 @@ namespace shmemd::api {
 
 namespace v1 = ::vhost::shmem::v1;
 
-// Passes commands to the movers and answers when they are done.
+// Passes what is asked for to the movers or the roster, and answers when it is done.
 class AdminService final : public v1::ShmemAdmin::CallbackService {
  public:
-  AdminService(ReplicaReader reader, CommandRouter router)
-      : reader_(std::move(reader)), router_(std::move(router)) {}
+  // `roster` outlives the service; without one AttachBackend and DetachBackend are UNIMPLEMENTED.
+  AdminService(ReplicaReader reader, CommandRouter router, BackendRoster* roster)
+      : reader_(std::move(reader)), router_(std::move(router)), roster_(roster) {}
 
   grpc::ServerUnaryReactor* RefreshBackend(grpc::CallbackServerContext* context,
                                            const v1::RefreshBackendRequest* request,
                                            v1::Backend* response) override;
+  grpc::ServerUnaryReactor* AttachBackend(grpc::CallbackServerContext* context,
+                                          const v1::AttachBackendRequest* request,
+                                          v1::Backend* response) override;
+  grpc::ServerUnaryReactor* DetachBackend(grpc::CallbackServerContext* context,
+                                          const v1::DetachBackendRequest* request,
+                                          v1::DetachBackendResponse* response) override;
+  grpc::ServerUnaryReactor* ResetRegionPeaks(grpc::CallbackServerContext* context,
+                                             const v1::ResetRegionPeaksRequest* request,
+                                             v1::ResetRegionPeaksResponse* response) override;
   grpc::ServerUnaryReactor* ProbeBackend(grpc::CallbackServerContext* context,
                                          const v1::ProbeBackendRequest* request,
                                          v1::ProbeReport* response) override;
@@ -28,6 +39,7 @@ class AdminService final : public v1::ShmemAdmin::CallbackService {
  private:
   ReplicaReader reader_;
   CommandRouter router_;
+  BackendRoster* roster_;
 };
 
 // Answers every call with PERMISSION_DENIED and says where it would be served.
@@ -38,6 +50,15 @@ class AdminRefusal final : public v1::ShmemAdmin::CallbackService {
   grpc::ServerUnaryReactor* RefreshBackend(grpc::CallbackServerContext* context,
                                            const v1::RefreshBackendRequest* request,
                                            v1::Backend* response) override;
+  grpc::ServerUnaryReactor* AttachBackend(grpc::CallbackServerContext* context,
+                                          const v1::AttachBackendRequest* request,
+                                          v1::Backend* response) override;
+  grpc::ServerUnaryReactor* DetachBackend(grpc::CallbackServerContext* context,
+                                          const v1::DetachBackendRequest* request,
+                                          v1::DetachBackendResponse* response) override;
+  grpc::ServerUnaryReactor* ResetRegionPeaks(grpc::CallbackServerContext* context,
+                                             const v1::ResetRegionPeaksRequest* request,
+                                             v1::ResetRegionPeaksResponse* response) override;
   grpc::ServerUnaryReactor* ProbeBackend(grpc::CallbackServerContext* context,
                                          const v1::ProbeBackendRequest* request,
                                          v1::ProbeReport* response) override;

@@ -40,7 +40,7 @@ absl::Status NoTls(const char* setting, const std::string& address, bool always)
 }  // namespace
 
 ApiServer::ApiServer(ApiConfig config, const ReplicaReader& reader, feed::Control& frontend,
-                     feed::Control* relay)
+                     feed::Control* relay, BackendRoster* roster)
     : config_(std::move(config)),
       inspector_(reader, config_.facts, findings_),
       watch_feed_(reader, config_.watch),
@@ -49,7 +49,7 @@ ApiServer::ApiServer(ApiConfig config, const ReplicaReader& reader, feed::Contro
                    call_stats_, {"api.listen_identities", config_.listen_identities}, config_.limits,
                    config_.log),
       admin_server_(inspector_, watch_feed_,
-                    std::make_unique<AdminService>(reader, CommandRouter(reader, frontend, relay)),
+                    std::make_unique<AdminService>(reader, CommandRouter(reader, frontend, relay), roster),
                     call_stats_, {"api.admin_listen_identities", config_.admin_listen_identities},
                     config_.limits, config_.log) {}
 

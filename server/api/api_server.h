@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "server/api/api_limits.h"
+#include "server/api/backend_roster.h"
 #include "server/api/certificate_store.h"
 #include "server/api/identity_list.h"
 #include "server/api/inspector.h"
@@ -68,8 +69,9 @@ class ApiServer {
   static absl::Status Check(const ApiConfig& config);
 
   // The controls outlive the server: of the mover in frontend mode and, where there is one, of the relay.
+  // So does the roster; without one nothing can be attached or detached.
   ApiServer(ApiConfig config, const ReplicaReader& reader, feed::Control& frontend,
-            feed::Control* relay = nullptr);
+            feed::Control* relay = nullptr, BackendRoster* roster = nullptr);
   ~ApiServer();  // Shutdown at once
   ApiServer(const ApiServer&) = delete;
   ApiServer& operator=(const ApiServer&) = delete;

@@ -10,11 +10,13 @@
 namespace shmemd::api {
 namespace {
 
+// For a mover.
 constexpr std::chrono::nanoseconds kLongestWait = std::chrono::seconds(10);
+constexpr std::chrono::nanoseconds kLongestCall = std::chrono::hours(1);
 
-int64_t MonotonicDeadline(const grpc::CallbackServerContext& context) {
+int64_t MonotonicDeadline(const grpc::CallbackServerContext& context, std::chrono::nanoseconds longest) {
   const std::chrono::nanoseconds left = context.deadline() - std::chrono::system_clock::now();
-  return base::MonotonicNanos() + std::clamp(left, std::chrono::nanoseconds::zero(), kLongestWait).count();
+  return base::MonotonicNanos() + std::clamp(left, std::chrono::nanoseconds::zero(), longest).count();
 }
 
 }  // namespace
@@ -24,8 +26,17 @@ grpc::ServerUnaryReactor* CommandCall::Start(const grpc::CallbackServerContext& 
                                              Answer answer) {
   const std::shared_ptr<CommandCall> call(new CommandCall(std::move(answer)));
   call->self_ = call;
-  router.Submit(std::move(body), MonotonicDeadline(context),
+  router.Submit(std::move(body), MonotonicDeadline(context, kLongestWait),
                 [call](const feed::CommandResult& result) { call->OnResult(result); });
+  return call.get();
+}
+
+grpc::ServerUnaryReactor* CommandCall::Start(const grpc::CallbackServerContext& context, const Submit& submit,
+                                             Answer answer) {
+  const std::shared_ptr<CommandCall> call(new CommandCall(std::move(answer)));
+  call->self_ = call;
+  submit(MonotonicDeadline(context, kLongestCall),
+         [call](const feed::CommandResult& result) { call->OnResult(result); });
   return call.get();
 }
 

@@ -21,9 +21,15 @@ class CommandCall final : public grpc::ServerUnaryReactor, public std::enable_sh
   // Turns the result into the call's response and status. Not called once the client has gone.
   using Answer = std::function<grpc::Status(const feed::CommandResult&)>;
 
+  // Passes on what was asked for; the completion runs exactly once.
+  using Submit = std::function<void(int64_t deadline_ns, feed::Control::Completion done)>;
+
   // The command's deadline is the client's, but at most ten seconds away.
   static grpc::ServerUnaryReactor* Start(const grpc::CallbackServerContext& context,
                                          const CommandRouter& router, feed::CommandBody body, Answer answer);
+  // The deadline is the client's, but at most an hour away.
+  static grpc::ServerUnaryReactor* Start(const grpc::CallbackServerContext& context, const Submit& submit,
+                                         Answer answer);
 
   void OnCancel() override;
   void OnDone() override;

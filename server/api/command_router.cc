@@ -2,17 +2,12 @@
 
 #include <absl/strings/str_cat.h>
 
-#include <filesystem>
 #include <variant>
+#include <vector>
+
+#include "server/base/file_id.h"
 
 namespace shmemd::api {
-namespace {
-
-std::string Normal(const std::string& path) {
-  return std::filesystem::path(path).lexically_normal().string();
-}
-
-}  // namespace
 
 void CommandRouter::Submit(feed::CommandBody body, int64_t deadline_ns,
                            feed::Control::Completion done) const {
@@ -23,8 +18,10 @@ void CommandRouter::Submit(feed::CommandBody body, int64_t deadline_ns,
                    std::nullopt});
     }
   }
-  const auto* refresh = std::get_if<feed::RefreshCommand>(&body);
-  const bool relayed = relay_ != nullptr && refresh != nullptr && IsRelayed(refresh->backend_id);
+  const std::string* backend_id = nullptr;
+  if (const auto* refresh = std::get_if<feed::RefreshCommand>(&body)) backend_id = &refresh->backend_id;
+  if (const auto* reset = std::get_if<feed::ResetPeaksCommand>(&body)) backend_id = &reset->backend_id;
+  const bool relayed = relay_ != nullptr && backend_id != nullptr && IsRelayed(*backend_id);
   (relayed ? *relay_ : frontend_).Submit(std::move(body), deadline_ns, std::move(done));
 }
 
@@ -38,16 +35,17 @@ bool CommandRouter::IsRelayed(const std::string& backend_id) const {
 }
 
 std::string CommandRouter::RelayAt(const std::string& socket) const {
-  const std::string wanted = Normal(socket);
-  std::string user;
+  std::vector<state::BackendSpec> relays;
   reader_([&](const feed::ReplicaView& view) {
     for (const auto& [id, backend] : view.backends) {
-      const state::BackendSpec& spec = backend->spec();
-      if (spec.mode != state::Mode::kRelay) continue;
-      if (Normal(spec.backend_socket) == wanted || Normal(spec.frontend_socket) == wanted) user = id;
+      if (backend->spec().mode == state::Mode::kRelay) relays.push_back(backend->spec());
     }
   });
-  return user;
+  for (const state::BackendSpec& spec : relays) {
+    if (base::IsSameFile(spec.backend_socket, socket) || base::IsSameFile(spec.frontend_socket, socket))
+      return spec.id;
+  }
+  return {};
 }
 
 }  // namespace shmemd::api

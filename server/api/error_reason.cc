@@ -16,9 +16,13 @@ constexpr std::array<Row, kReasonCount> kRows = {{
     {Reason::kAdminRoleRequired, "ADMIN_ROLE_REQUIRED", "PERMISSION_DENIED",
      "The method changes something and is served to the admin role only; metadata `admin_socket` says "
      "where."},
+    {Reason::kAlreadyAttached, "ALREADY_ATTACHED", "ALREADY_EXISTS",
+     "A back-end of this id is attached in another way; detach it first."},
     {Reason::kBackendBusy, "BACKEND_BUSY", "ABORTED, FAILED_PRECONDITION",
      "Another command runs on the back-end, it did not answer in time (ABORTED: try again), or an attached "
      "back-end uses the socket (FAILED_PRECONDITION)."},
+    {Reason::kBackendInvalid, "BACKEND_INVALID", "INVALID_ARGUMENT",
+     "What is to be attached makes no sense; metadata `field` names the field of the request."},
     {Reason::kBackendNotFound, "BACKEND_NOT_FOUND", "NOT_FOUND", "No back-end of this id is attached."},
     {Reason::kBackendUnreachable, "BACKEND_UNREACHABLE", "UNAVAILABLE",
      "Nobody answers at the back-end's socket, or the connection ended; the message says why."},
@@ -29,6 +33,8 @@ constexpr std::array<Row, kReasonCount> kRows = {{
     {Reason::kIdentityNotAllowed, "IDENTITY_NOT_ALLOWED", "PERMISSION_DENIED",
      "None of the names in the client's certificate (metadata `identities`) is in the allow-list of the "
      "listener (metadata `setting`)."},
+    {Reason::kListenFailed, "LISTEN_FAILED", "FAILED_PRECONDITION",
+     "A relay cannot listen at its socket; the message has the path and the error."},
     {Reason::kMappingNotFound, "MAPPING_NOT_FOUND", "NOT_FOUND", "Nothing is mapped at this offset."},
     {Reason::kMaxExtentsInvalid, "MAX_EXTENTS_INVALID", "INVALID_ARGUMENT", "`max_extents` is negative."},
     {Reason::kOffsetInvalid, "OFFSET_INVALID", "INVALID_ARGUMENT", "`shm_offset_bytes` is negative."},
@@ -48,7 +54,8 @@ constexpr std::array<Row, kReasonCount> kRows = {{
      "is "
      "room again."},
     {Reason::kRegionNotFound, "REGION_NOT_FOUND", "NOT_FOUND",
-     "The sizes of the back-end's regions are not known, and nothing is mapped into this one."},
+     "The sizes of the back-end's regions are not known, and nothing is mapped into this one; or, for peaks, "
+     "nothing is known of it."},
     {Reason::kRegionUnused, "REGION_UNUSED", "NOT_FOUND",
      "The back-end says that it does not use this shmid."},
     {Reason::kRequestMalformed, "REQUEST_MALFORMED", "INVALID_ARGUMENT",
@@ -68,6 +75,10 @@ constexpr std::array<Row, kReasonCount> kRows = {{
     {Reason::kShuttingDown, "SHUTTING_DOWN", "UNAVAILABLE", "shmemd is ending; another may come."},
     {Reason::kSocketPathInvalid, "SOCKET_PATH_INVALID", "INVALID_ARGUMENT",
      "`socket` is no absolute path of at most 107 bytes."},
+    {Reason::kStateNotSaved, "STATE_NOT_SAVED", "UNAVAILABLE",
+     "The change cannot be written to `state_dir`, so it was not made; the message says why."},
+    {Reason::kTooManyBackends, "TOO_MANY_BACKENDS", "RESOURCE_EXHAUSTED",
+     "`limits.max_backends` back-ends are attached."},
     {Reason::kTooManyCalls, "TOO_MANY_CALLS", "RESOURCE_EXHAUSTED",
      "`limits.max_open_calls` calls and streams are open in this role; a RetryInfo says when to try again."},
     {Reason::kTooManyCommands, "TOO_MANY_COMMANDS", "RESOURCE_EXHAUSTED",

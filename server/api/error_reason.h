@@ -9,12 +9,15 @@ namespace shmemd::api {
 
 enum class Reason : uint8_t {
   kAdminRoleRequired,
+  kAlreadyAttached,
   kBackendBusy,
+  kBackendInvalid,
   kBackendNotFound,
   kBackendUnreachable,
   kEventTypeInvalid,
   kFilterInvalid,
   kIdentityNotAllowed,
+  kListenFailed,
   kMappingNotFound,
   kMaxExtentsInvalid,
   kOffsetInvalid,
@@ -35,12 +38,14 @@ enum class Reason : uint8_t {
   kShmemNotNegotiated,
   kShuttingDown,
   kSocketPathInvalid,
+  kStateNotSaved,
+  kTooManyBackends,
   kTooManyCalls,
   kTooManyCommands,
   kTooManyConnections,
   kTooManyWatchers,
 };
-inline constexpr int kReasonCount = 31;
+inline constexpr int kReasonCount = 36;
 
 // "BACKEND_NOT_FOUND".
 std::string_view ReasonName(Reason reason);

@@ -65,6 +65,18 @@ Reason ReasonOf(feed::CommandFailure failure) {
     case feed::CommandFailure::kNone:
     case feed::CommandFailure::kShuttingDown:
       return Reason::kShuttingDown;
+    case feed::CommandFailure::kRegionNotFound:
+      return Reason::kRegionNotFound;
+    case feed::CommandFailure::kAlreadyAttached:
+      return Reason::kAlreadyAttached;
+    case feed::CommandFailure::kBackendInvalid:
+      return Reason::kBackendInvalid;
+    case feed::CommandFailure::kTooManyBackends:
+      return Reason::kTooManyBackends;
+    case feed::CommandFailure::kListenFailed:
+      return Reason::kListenFailed;
+    case feed::CommandFailure::kStateNotSaved:
+      return Reason::kStateNotSaved;
   }
   return Reason::kShuttingDown;
 }

@@ -68,7 +68,7 @@ absl::Status Named(std::string_view flag, const absl::Status& status) {
 absl::Status ApplySettings(const Given& given, const CLI::App& app, Config& config) {
   for (const Setting& setting : Settings()) {
     if (app.count(setting.flag()) == 0) continue;
-    const absl::Status status = setting.set(config, given.settings.at(setting.key));
+    const absl::Status status = ApplySetting(setting, given.settings.at(setting.key), config);
     if (!status.ok()) return Named(setting.flag(), status);
   }
   return absl::OkStatus();
@@ -116,6 +116,20 @@ ParsedCommandLine ParseCommandLine(int argc, char** argv) {
     return Mistake(std::string(status.message()));
   }
   return {std::move(line), 0};
+}
+
+absl::StatusOr<Config> ReadConfigAgain(int argc, char** argv) {
+  CLI::App app(kAbout, "shmemd");
+  Given given;
+  AddOptions(app, given);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return absl::InvalidArgumentError(error.what());
+  }
+  Config config;
+  if (absl::Status status = Merge(given, app, config); !status.ok()) return status;
+  return config;
 }
 
 }  // namespace shmemd::app

@@ -1,6 +1,8 @@
 // shmemd's command line: flags made from the setting table, merged with the file that --config names.
 #pragma once
 
+#include <absl/status/statusor.h>
+
 #include <optional>
 #include <string>
 
@@ -20,5 +22,8 @@ struct ParsedCommandLine {
   int exit_code = 0;
 };
 ParsedCommandLine ParseCommandLine(int argc, char** argv);
+
+// The configuration that the same command line comes to now. InvalidArgument says the mistake in one line.
+absl::StatusOr<Config> ReadConfigAgain(int argc, char** argv);
 
 }  // namespace shmemd::app

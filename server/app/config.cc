@@ -33,6 +33,14 @@ Setter Path(std::string Config::*field) {
   };
 }
 
+Setter Directory(std::string Config::*field) {
+  return [field](Config& config, const std::string& text) {
+    if (text != "off" && !text.starts_with('/')) return Expected("an absolute path or off", text);
+    config.*field = text == "off" ? "" : text;
+    return absl::OkStatus();
+  };
+}
+
 Setter Text(std::string Config::*field) {
   return [field](Config& config, const std::string& text) {
     if (text.empty()) return Expected("a name or number", text);
@@ -226,6 +234,11 @@ std::vector<Setting> MakeSettings() {
        DurationMs(&Config::tls_refresh_ms)},
       {"metrics.listen", "ADDRESS:PORT", "127.0.0.1:18044",
        "where /metrics and the probes are served; off: nowhere", Listen(&Config::metrics_listen)},
+      {"state_dir", "DIR", "off",
+       "where what AttachBackend attached is written down, to be attached again after a restart",
+       Directory(&Config::state_dir)},
+      {"limits.max_backends", "N", "1024", "most back-ends at a time",
+       Count(&Config::max_backends, 1'000'000)},
       {"limits.max_mappings", "N", "1024", "most mappings of one back-end in frontend mode",
        Count(&Config::max_mappings, 1'000'000)},
       {"limits.max_window", "BYTES", "1TiB", "largest region that is mapped into in frontend mode",
@@ -274,6 +287,27 @@ std::vector<Setting> MakeSettings() {
 const std::vector<Setting>& Settings() {
   static const auto& settings = *new std::vector<Setting>(MakeSettings());
   return settings;
+}
+
+absl::Status ApplySetting(const Setting& setting, const std::string& text, Config& config) {
+  absl::Status status = setting.set(config, text);
+  if (status.ok()) config.given[std::string(setting.key)] = text;
+  return status;
+}
+
+std::vector<std::string> ChangedSettings(const Config& before, const Config& after) {
+  const auto alone = [](const Setting& setting, const Config& config) {
+    Config only;
+    const auto given = config.given.find(std::string(setting.key));
+    if (given != config.given.end()) setting.set(only, given->second).IgnoreError();
+    return only;
+  };
+  std::vector<std::string> changed;
+  for (const Setting& setting : Settings()) {
+    if (setting.key.starts_with("relay.")) continue;
+    if (alone(setting, before) != alone(setting, after)) changed.emplace_back(setting.key);
+  }
+  return changed;
 }
 
 }  // namespace shmemd::app

@@ -7,11 +7,14 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "server/app/relay_keys.h"
+#include "server/app/socket_use.h"
 #include "server/state/backend_spec.h"
 
 namespace shmemd::app {
@@ -40,6 +43,8 @@ struct Config {
   std::string tls_client_ca;
   int64_t tls_refresh_ms = 10'000;
   std::string metrics_listen = "127.0.0.1:18044";
+  std::string state_dir;  // empty: what is attached by RPC is forgotten
+  int64_t max_backends = 1024;
   int64_t max_mappings = 1024;
   int64_t max_window_bytes = int64_t{1} << 40;
   int64_t max_events = 4096;
@@ -59,9 +64,12 @@ struct Config {
   std::string log_level = "info";
   state::BackendSpec relay_defaults = PlainRelay();  // what a relay entry starts from
   std::vector<state::BackendSpec> backends;
+  SocketUse sockets;                         // of `backends`
+  std::map<std::string, std::string> given;  // settings that were said, by key, as they were said
 
   std::string ApiSocketPath() const;
   std::string AdminSocketPath() const;
+  bool operator==(const Config&) const = default;
 };
 
 // One setting: a key of the file and a flag.
@@ -78,6 +86,21 @@ struct Setting {
   std::string flag() const;
 };
 const std::vector<Setting>& Settings();
+
+// Makes the setting, and takes note that it was said.
+absl::Status ApplySetting(const Setting& setting, const std::string& text, Config& config);
+// The keys of settings that differ, but for those of relay entries, which are made of them when they are
+// read.
+std::vector<std::string> ChangedSettings(const Config& before, const Config& after);
+
+// What is wrong with a back-end by itself: its id, or a path that cannot be a socket's.
+struct SpecProblem {
+  std::string field;  // of BackendSpec
+  absl::Status status;
+};
+std::optional<SpecProblem> FindProblem(const state::BackendSpec& spec);
+// No back-end is where we serve. InvalidArgument names both.
+absl::Status CheckApart(const Config& config, const state::BackendSpec& backend);
 
 // Adds a back-end. InvalidArgument for an id that is no id or is there already, for a path that cannot be a
 // socket's, and for a socket that has another use.

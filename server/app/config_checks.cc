@@ -1,35 +1,15 @@
 // What does not go together: back-ends with each other, and settings with settings.
 #include <absl/strings/str_cat.h>
 
-#include <filesystem>
 #include <utility>
 
 #include "server/app/config.h"
 #include "server/app/setting_value.h"
+#include "server/base/file_id.h"
 #include "server/base/socket_path.h"
 
 namespace shmemd::app {
 namespace {
-
-std::string Normal(const std::string& path) {
-  return std::filesystem::path(path).lexically_normal().string();
-}
-
-// The sockets of a back-end; that of the front-end first.
-std::vector<std::string> SocketsOf(const state::BackendSpec& spec) {
-  if (spec.mode != state::Mode::kRelay) return {spec.backend_socket};
-  return {spec.frontend_socket, spec.backend_socket};
-}
-
-// A socket that both use; empty: there is none.
-std::string SharedSocket(const state::BackendSpec& one, const state::BackendSpec& other) {
-  for (const std::string& socket : SocketsOf(one)) {
-    for (const std::string& another : SocketsOf(other)) {
-      if (Normal(socket) == Normal(another)) return socket;
-    }
-  }
-  return {};
-}
 
 absl::StatusOr<state::BackendSpec> RelayByFlag(const Config& config, std::string_view sockets) {
   const size_t comma = sockets.find(',');
@@ -42,17 +22,15 @@ absl::StatusOr<state::BackendSpec> RelayByFlag(const Config& config, std::string
   return spec;
 }
 
-// No back-end is where we serve.
-absl::Status CheckApart(const Config& config) {
-  for (const auto& [key, path] : {std::pair("api.socket", config.ApiSocketPath()),
-                                  std::pair("api.admin_socket", config.AdminSocketPath())}) {
-    for (const state::BackendSpec& backend : config.backends) {
-      for (const std::string& socket : SocketsOf(backend)) {
-        if (Normal(socket) != Normal(path)) continue;
-        return absl::InvalidArgumentError(
-            absl::StrCat(key, " and back-end '", backend.id, "' have the same path: ", path));
-      }
+// A path may be an alias of another one.
+absl::Status CheckAliases(const Config& config) {
+  SocketUse files;
+  for (const state::BackendSpec& backend : config.backends) {
+    if (const auto clash = files.Find(backend)) {
+      return absl::InvalidArgumentError(absl::StrCat("back-ends '", clash->backend_id, "' and '", backend.id,
+                                                     "' have the same socket: ", clash->socket));
     }
+    files.AddFiles(backend);
   }
   return absl::OkStatus();
 }
@@ -82,25 +60,48 @@ absl::Status CheckAccess(const Config& config) {
 
 }  // namespace
 
-absl::Status AddBackend(Config& config, state::BackendSpec spec) {
+absl::Status CheckApart(const Config& config, const state::BackendSpec& backend) {
+  for (const auto& [key, path] : {std::pair("api.socket", config.ApiSocketPath()),
+                                  std::pair("api.admin_socket", config.AdminSocketPath())}) {
+    for (const std::string& socket : SocketsOf(backend)) {
+      if (!base::IsSameFile(socket, path)) continue;
+      return absl::InvalidArgumentError(
+          absl::StrCat(key, " and back-end '", backend.id, "' have the same path: ", path));
+    }
+  }
+  return absl::OkStatus();
+}
+
+std::optional<SpecProblem> FindProblem(const state::BackendSpec& spec) {
   if (!state::IsValidBackendId(spec.id)) {
-    return Expected("an id of lower-case letters, digits, '-' and '.', at most 63 characters", spec.id);
+    return SpecProblem{
+        "id", Expected("an id of lower-case letters, digits, '-' and '.', at most 63 characters", spec.id)};
   }
-  for (const std::string& socket : SocketsOf(spec)) {
-    if (absl::Status status = CheckSocketPath(socket); !status.ok()) return status;
+  const bool relay = spec.mode == state::Mode::kRelay;
+  for (const auto& [field, socket] : {std::pair("frontend_socket", &spec.frontend_socket),
+                                      std::pair("backend_socket", &spec.backend_socket)}) {
+    if (!relay && socket == &spec.frontend_socket) continue;
+    if (absl::Status status = CheckSocketPath(*socket); !status.ok()) return SpecProblem{field, status};
   }
-  if (spec.mode == state::Mode::kRelay && Normal(spec.frontend_socket) == Normal(spec.backend_socket)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("front-end and back-end are the same socket: ", spec.backend_socket));
+  if (relay && base::IsSameFile(spec.frontend_socket, spec.backend_socket)) {
+    return SpecProblem{"backend_socket",
+                       absl::InvalidArgumentError(absl::StrCat("front-end and back-end are the same socket: ",
+                                                               spec.backend_socket))};
   }
+  return std::nullopt;
+}
+
+absl::Status AddBackend(Config& config, state::BackendSpec spec) {
+  if (const auto problem = FindProblem(spec)) return problem->status;
   for (const state::BackendSpec& other : config.backends) {
     if (other.id == spec.id)
       return absl::InvalidArgumentError(absl::StrCat("back-end '", spec.id, "' is named twice"));
-    if (const std::string shared = SharedSocket(spec, other); !shared.empty()) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("back-ends '", other.id, "' and '", spec.id, "' have the same socket: ", shared));
-    }
   }
+  if (const auto clash = config.sockets.Find(spec)) {
+    return absl::InvalidArgumentError(absl::StrCat("back-ends '", clash->backend_id, "' and '", spec.id,
+                                                   "' have the same socket: ", clash->socket));
+  }
+  config.sockets.Add(spec);
   config.backends.push_back(std::move(spec));
   return absl::OkStatus();
 }
@@ -139,7 +140,15 @@ absl::Status Validate(const Config& config) {
         absl::StrCat("api.socket and api.admin_socket are the same path: ", config.ApiSocketPath()));
   }
   if (absl::Status status = CheckAccess(config); !status.ok()) return status;
-  return CheckApart(config);
+  if (config.backends.size() > static_cast<size_t>(config.max_backends)) {
+    return absl::InvalidArgumentError(absl::StrCat("limits.max_backends: ", config.backends.size(),
+                                                   " back-ends are named, expected at most ",
+                                                   config.max_backends));
+  }
+  for (const state::BackendSpec& backend : config.backends) {
+    if (absl::Status status = CheckApart(config, backend); !status.ok()) return status;
+  }
+  return CheckAliases(config);
 }
 
 }  // namespace shmemd::app

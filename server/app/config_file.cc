@@ -70,7 +70,7 @@ class Loader {
       if (setting.key != key) continue;
       if (setting.is_list && value.IsSequence()) return List(setting, name, value);
       if (!value.IsScalar()) return At(name.Mark().line, key, "expected one value");
-      const absl::Status status = setting.set(config_, value.Scalar());
+      const absl::Status status = ApplySetting(setting, value.Scalar(), config_);
       return status.ok() ? status : At(value.Mark().line, key, std::string(status.message()));
     }
     const std::string prefix = key + ".";

@@ -35,14 +35,28 @@ void StartLog(const std::string& level) {
   spdlog::set_level(spdlog::level::from_str(level));
 }
 
-// Blocked before any thread starts, so that only WaitForEnd takes them.
-sigset_t BlockEndSignals() {
+// Blocked before any thread starts, so that only main takes them.
+sigset_t BlockSignals() {
   sigset_t signals;
   sigemptyset(&signals);
-  sigaddset(&signals, SIGTERM);
-  sigaddset(&signals, SIGINT);
+  for (const int number : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, number);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   return signals;
+}
+
+// Reads the configuration again with each SIGHUP; returns with the signal to end.
+int Serve(const sigset_t& signals, int argc, char** argv, shmemd::app::ShmemdApp& app) {
+  int number = 0;
+  while (sigwait(&signals, &number) == 0 && number == SIGHUP) {
+    spdlog::info("SIGHUP: reading the configuration again");
+    const absl::StatusOr<shmemd::app::Config> config = shmemd::app::ReadConfigAgain(argc, argv);
+    if (config.ok()) {
+      app.Reload(*config);
+    } else {
+      spdlog::error("reload refused, nothing is changed: {}", std::string(config.status().message()));
+    }
+  }
+  return number;
 }
 
 int Refuse(const absl::Status& status) {
@@ -64,9 +78,7 @@ int main(int argc, char** argv) {
   }
   StartLog(config.log_level);
   signal(SIGPIPE, SIG_IGN);
-  // The habit of asking for a reload must not end what stands beside a VM.
-  signal(SIGHUP, SIG_IGN);
-  const sigset_t end_signals = BlockEndSignals();
+  const sigset_t signals = BlockSignals();
   const std::string descriptors = RaiseDescriptorLimit();
 
   auto app = shmemd::app::ShmemdApp::Start(config);
@@ -77,9 +89,8 @@ int main(int argc, char** argv) {
   for (const absl::string_view text : absl::StrSplit(summary, '\n')) {
     spdlog::info("{}", std::string(text));
   }
-  int signal_number = 0;
-  sigwait(&end_signals, &signal_number);
-  spdlog::info("{}: ending", signal_number == SIGTERM ? "SIGTERM" : "SIGINT");
+  const int end_signal = Serve(signals, argc, argv, **app);
+  spdlog::info("{}: ending", end_signal == SIGTERM ? "SIGTERM" : "SIGINT");
   app->reset();
   spdlog::info("ended");
   return 0;

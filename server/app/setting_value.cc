@@ -95,6 +95,8 @@ absl::StatusOr<uint32_t> ParseGroup(std::string_view text) { return ParseOwner(t
 
 absl::Status CheckSocketPath(std::string_view path) {
   if (!path.starts_with('/')) return Expected("the absolute path of a socket", path);
+  if (path.find('\0') != std::string_view::npos)
+    return absl::InvalidArgumentError("expected the path of a socket without a zero byte in it");
   if (path.size() > base::kMaxSocketPathBytes) {
     return Expected(absl::StrCat("a socket path of at most ", base::kMaxSocketPathBytes, " bytes"),
                     absl::StrCat(View(path), "' of ", path.size(), " bytes: '"));

@@ -96,18 +96,13 @@ std::vector<metrics::ProcessCollectable::Expiry> CertificateExpiries(const api::
   return out;
 }
 
-bool IsRelay(const state::BackendSpec& backend) { return backend.mode == state::Mode::kRelay; }
-
 }  // namespace
 
 ShmemdApp::ShmemdApp(Config config)
     : config_(std::move(config)),
       queue_(kQueueCapacity),
-      hub_(PageSize(), static_cast<size_t>(config_.max_events)) {
-  if (!std::any_of(config_.backends.begin(), config_.backends.end(), IsRelay)) return;
-  relay_queue_.emplace(kQueueCapacity);
-  relay_control_.emplace();
-}
+      relay_queue_(kQueueCapacity),
+      hub_(PageSize(), static_cast<size_t>(config_.max_events)) {}
 
 absl::Status ShmemdApp::Check(const Config& config) {
   const auto api = MakeApiConfig(config);
@@ -124,12 +119,8 @@ absl::StatusOr<std::unique_ptr<ShmemdApp>> ShmemdApp::Start(const Config& config
 }
 
 absl::Status ShmemdApp::StartServing() {
-  hub_.AddSource(queue_, control_);
-  if (relay_queue_) hub_.AddSource(*relay_queue_, *relay_control_);
-  auto loop = frontend::FrontendLoop::Create(queue_, control_, MakeFrontendConfig(config_), kFrontendSource);
-  if (!loop.ok()) return loop.status();
-  loop_ = *std::move(loop);
-  if (absl::Status status = OpenRelays(); !status.ok()) return status;
+  if (absl::Status status = MakeMovers(); !status.ok()) return status;
+  if (absl::Status status = roster_->OpenRelays(); !status.ok()) return status;
   hub_.Start();
 
   auto api_config = MakeApiConfig(config_);
@@ -139,8 +130,8 @@ absl::Status ShmemdApp::StartServing() {
   };
   for (const std::string& warning : AccessWarnings(*api_config)) spdlog::warn("{}", warning);
   api_ = std::make_unique<api::ApiServer>(
-      *std::move(api_config), [this](const auto& read) { hub_.Read(read); }, control_,
-      relay_control_ ? &*relay_control_ : nullptr);
+      *std::move(api_config), [this](const auto& read) { hub_.Read(read); }, control_, &relay_control_,
+      roster_.get());
   if (absl::Status status = api_->Start(); !status.ok()) return status;
   hub_.SetListener([this] { api_->ReplicaChanged(); });
 
@@ -159,13 +150,7 @@ absl::Status ShmemdApp::StartServing() {
   }
   state_log_ = std::make_unique<StateLog>(hub_);
   // Last, so that a start that fails has disturbed no back-end.
-  for (const state::BackendSpec& backend : config_.backends) {
-    if (!IsRelay(backend)) loop_->Attach(backend);
-  }
-  loop_->Start();
-  if (relay_ != nullptr) {
-    if (absl::Status status = relay_->Start(); !status.ok()) return status;
-  }
+  if (absl::Status status = roster_->Start(); !status.ok()) return status;
   AwaitBackends();
   ready_.store(true);
   return absl::OkStatus();
@@ -179,28 +164,37 @@ void ShmemdApp::AwaitBackends() const {
     uint64_t revision = 0;
     hub_.Read([&](const feed::ReplicaView& view) {
       revision = view.revision;
-      all_seen = std::all_of(config_.backends.begin(), config_.backends.end(),
-                             [&](const auto& backend) { return view.Find(backend.id) != nullptr; });
+      all_seen = std::all_of(roster_->started_with().begin(), roster_->started_with().end(),
+                             [&](const std::string& id) { return view.Find(id) != nullptr; });
     });
     if (!all_seen) hub_.WaitForChange(revision, deadline_ns);
   }
 }
 
-absl::Status ShmemdApp::OpenRelays() {
-  if (!relay_queue_) return absl::OkStatus();
-  auto relay =
-      relay::RelayLoop::Create(*relay_queue_, *relay_control_, MakeRelayConfig(config_), kRelaySource);
+absl::Status ShmemdApp::MakeMovers() {
+  hub_.AddSource(queue_, control_);
+  hub_.AddSource(relay_queue_, relay_control_);
+  auto loop = frontend::FrontendLoop::Create(queue_, control_, MakeFrontendConfig(config_), kFrontendSource);
+  if (!loop.ok()) return loop.status();
+  loop_ = *std::move(loop);
+  auto relay = relay::RelayLoop::Create(relay_queue_, relay_control_, MakeRelayConfig(config_), kRelaySource);
   if (!relay.ok()) return relay.status();
   relay_ = *std::move(relay);
-  for (const state::BackendSpec& backend : config_.backends) {
-    if (!IsRelay(backend)) continue;
-    if (absl::Status status = relay_->Attach(backend); !status.ok()) return status;
+  std::unique_ptr<StateFile> state_file;
+  if (!config_.state_dir.empty()) {
+    auto opened = StateFile::Open(config_.state_dir);
+    if (!opened.ok()) return opened.status();
+    state_file = *std::move(opened);
   }
+  roster_ = std::make_unique<Roster>(
+      config_, RosterMovers{*loop_, control_, *relay_, relay_control_},
+      [this](const auto& read) { hub_.Read(read); }, std::move(state_file));
   return absl::OkStatus();
 }
 
 ShmemdApp::~ShmemdApp() {
   ready_.store(false);
+  if (roster_ != nullptr) roster_->Stop();
   if (api_ != nullptr) api_->Shutdown(std::chrono::milliseconds(config_.shutdown_timeout_ms));
   hub_.SetListener(nullptr);
   http_.reset();
@@ -229,7 +223,8 @@ std::string ShmemdApp::WhyNotAlive() const {
   if (now_ns - hub_.last_turn_ns() > kTurnDeadlineNs) return "the hub has not turned for 10 s";
   if (ready_.load() && now_ns - loop_->last_turn_ns() > kTurnDeadlineNs)
     return "the frontend loop has not turned for 10 s";
-  if (ready_.load() && relay_ != nullptr && now_ns - relay_->last_turn_ns() > kTurnDeadlineNs)
+  const int64_t relay_turn_ns = ready_.load() ? relay_->last_turn_ns() : 0;
+  if (relay_turn_ns != 0 && now_ns - relay_turn_ns > kTurnDeadlineNs)
     return "the relay loop has not turned for 10 s";
   return "";
 }

@@ -13,6 +13,7 @@
 
 #include "server/api/api_server.h"
 #include "server/app/config.h"
+#include "server/app/roster.h"
 #include "server/app/state_log.h"
 #include "server/feed/control.h"
 #include "server/feed/hub.h"
@@ -38,10 +39,13 @@ class ShmemdApp {
   // Where it serves, for the log: one line each.
   std::string Summary() const;
 
+  // Makes what is attached as `config` names it; the log says what came of it.
+  void Reload(const Config& config) { roster_->Reload(config); }
+
  private:
   explicit ShmemdApp(Config config);
   absl::Status StartServing();
-  absl::Status OpenRelays();
+  absl::Status MakeMovers();
   void AwaitBackends() const;
   std::string WhyNotAlive() const;
   std::string WhyNotReady() const;
@@ -49,11 +53,12 @@ class ShmemdApp {
   const Config config_;
   feed::UpdateQueue queue_;
   feed::Control control_;
-  std::optional<feed::UpdateQueue> relay_queue_;  // only if something is relayed
-  std::optional<feed::Control> relay_control_;
+  feed::UpdateQueue relay_queue_;
+  feed::Control relay_control_;
   feed::Hub hub_;
   std::unique_ptr<frontend::FrontendLoop> loop_;
   std::unique_ptr<relay::RelayLoop> relay_;
+  std::unique_ptr<Roster> roster_;
   std::unique_ptr<api::ApiServer> api_;
   std::unique_ptr<metrics::HttpEndpoint> http_;
   std::unique_ptr<StateLog> state_log_;

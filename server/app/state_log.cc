@@ -56,7 +56,14 @@ uint64_t StateLog::Look() {
   uint64_t revision = 0;
   hub_.Read([&](const feed::ReplicaView& view) {
     revision = view.revision;
-    for (const auto& [id, backend] : view.backends) LookAt(*backend, lines);
+    absl::flat_hash_map<std::string, Seen> before;
+    before.swap(seen_);
+    for (const auto& [id, backend] : view.backends) {
+      // What is not moved over was detached.
+      if (const auto seen = before.find(backend->uid()); seen != before.end())
+        seen_[backend->uid()] = std::move(seen->second);
+      LookAt(*backend, lines);
+    }
   });
   for (const auto& [warning, words] : lines) {
     spdlog::log(warning ? spdlog::level::warn : spdlog::level::info, "{}", words);

@@ -114,7 +114,8 @@ void AddFeatureNames(uint64_t mask, google::protobuf::RepeatedPtrField<std::stri
 // Empty: what is shown follows the traffic.
 std::string WhyUnobserved(state::Mode mode, const state::BackendStatus& status) {
   if (mode == state::Mode::kProbe) return "mode probe asks once and leaves: mappings are not followed";
-  const bool passes = mode == state::Mode::kRelay && status.state == state::BackendState::kNegotiating;
+  const bool passes = mode == state::Mode::kRelay && (status.state == state::BackendState::kNegotiating ||
+                                                      status.state == state::BackendState::kDetaching);
   if (status.state != state::BackendState::kActive && !passes) {
     return absl::StrCat("nothing to follow while ", state::BackendStateName(status.state));
   }
@@ -130,7 +131,14 @@ void FillObservation(state::Mode mode, const state::BackendStatus& status, v1::B
                                                       : StateToProto(status.device_state));
 }
 
+void FillListenOptions(const state::BackendSpec& spec, v1::ListenOptions& out) {
+  out.set_mode(spec.socket_mode);
+  if (spec.socket_owner >= 0) out.set_uid(static_cast<uint32_t>(spec.socket_owner));
+  if (spec.socket_group >= 0) out.set_gid(static_cast<uint32_t>(spec.socket_group));
+}
+
 void FillRelay(const state::BackendSpec& spec, const state::BackendStatus& status, v1::Backend& out) {
+  if (state::Listens(spec)) FillListenOptions(spec, *out.mutable_listen_options());
   out.set_frontend_socket(spec.frontend_socket);
   out.set_frontend_socket_role(EnumToProto(spec.frontend_role));
   out.set_query(EnumToProto(spec.query));

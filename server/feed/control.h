@@ -19,6 +19,7 @@
 #include "server/base/mutex.h"
 #include "server/feed/spsc_ring.h"
 #include "server/feed/wake_fd.h"
+#include "server/state/backend_spec.h"
 #include "server/state/probe_report.h"
 
 namespace shmemd::feed {
@@ -31,7 +32,30 @@ struct RefreshCommand {
 struct ProbeCommand {
   std::string socket;
 };
-using CommandBody = std::variant<RefreshCommand, ProbeCommand>;
+// Attach a back-end, or let one stay that is being detached and is attached in the same way.
+struct AttachCommand {
+  state::BackendSpec spec;
+  // One that is attached in another way gives way; in mode relay when its session ends.
+  bool replace = false;
+};
+// Take a back-end off.
+struct DetachCommand {
+  // What becomes of a relayed session that lives.
+  enum class Session : uint8_t {
+    kLeave,   // it goes on, and the back-end is DETACHING until it ends
+    kEnd,     // it is ended
+    kRefuse,  // kBackendBusy, and nothing is done
+  };
+  std::string backend_id;
+  Session session = Session::kLeave;
+};
+// Peaks start again: of one region, or of all of a back-end.
+struct ResetPeaksCommand {
+  std::string backend_id;
+  std::optional<uint8_t> shmid;
+};
+using CommandBody =
+    std::variant<RefreshCommand, ProbeCommand, AttachCommand, DetachCommand, ResetPeaksCommand>;
 
 // Why a command failed, for programs; each is an ErrorInfo reason of the same name.
 enum class CommandFailure : uint8_t {
@@ -44,12 +68,20 @@ enum class CommandFailure : uint8_t {
   kBackendBusy,      // another command runs, the socket is in use, or it took too long
   kTooManyCommands,  // the queue is full
   kShuttingDown,
+  kRegionNotFound,
+  kAlreadyAttached,  // in another way
+  kBackendInvalid,   // what was asked for makes no sense
+  kTooManyBackends,
+  kListenFailed,
+  kStateNotSaved,
 };
+inline constexpr int kCommandFailureCount = 15;
 
 struct CommandResult {
   CommandFailure failure = CommandFailure::kNone;
   std::string message;  // who, what, expected, got; empty when done
   std::optional<state::ProbeReport> report;
+  std::string field = {};  // kBackendInvalid: the field of the specification
 };
 
 struct Command {

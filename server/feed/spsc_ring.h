@@ -3,17 +3,17 @@
 
 #include <atomic>
 #include <cstddef>
+#include <memory>
 #include <optional>
 #include <utility>
-#include <vector>
 
 namespace shmemd::feed {
 
 template <typename T>
 class SpscRing {
  public:
-  // All memory is allocated here.
-  explicit SpscRing(size_t capacity) : slots_(capacity + 1) {}
+  // All memory is allocated with the first push: a ring that nobody uses costs none.
+  explicit SpscRing(size_t capacity) : slot_count_(capacity + 1) {}
   SpscRing(const SpscRing&) = delete;
   SpscRing& operator=(const SpscRing&) = delete;
 
@@ -22,6 +22,7 @@ class SpscRing {
     const size_t tail = tail_.load(std::memory_order_relaxed);
     const size_t next = Next(tail);
     if (next == head_.load(std::memory_order_acquire)) return false;
+    if (slots_ == nullptr) slots_ = std::make_unique<T[]>(slot_count_);
     slots_[tail] = std::move(value);
     // Sequentially consistent, as empty() is: a popping thread that says it will sleep and then finds the
     // ring empty is seen to sleep by the next push.
@@ -41,16 +42,17 @@ class SpscRing {
   size_t room() const {
     const size_t head = head_.load(std::memory_order_acquire);
     const size_t tail = tail_.load(std::memory_order_acquire);
-    const size_t used = tail >= head ? tail - head : tail + slots_.size() - head;
+    const size_t used = tail >= head ? tail - head : tail + slot_count_ - head;
     return capacity() - used;
   }
   bool empty() const { return head_.load() == tail_.load(); }
-  size_t capacity() const { return slots_.size() - 1; }
+  size_t capacity() const { return slot_count_ - 1; }
 
  private:
-  size_t Next(size_t i) const { return i + 1 == slots_.size() ? 0 : i + 1; }
+  size_t Next(size_t i) const { return i + 1 == slot_count_ ? 0 : i + 1; }
 
-  std::vector<T> slots_;                     // one more than fit, so that full and empty differ
+  const size_t slot_count_;                  // one more than fit, so that full and empty differ
+  std::unique_ptr<T[]> slots_;               // made by the pushing thread, seen by the other through tail_
   alignas(64) std::atomic<size_t> head_{0};  // next to pop
   alignas(64) std::atomic<size_t> tail_{0};  // next to push
 };

@@ -14,7 +14,7 @@ namespace shmemd::feed {
 
 class UpdateQueue {
  public:
-  // `capacity` in updates; memory is bounded by it and allocated here.
+  // `capacity` in updates; memory is bounded by it and allocated with the first push.
   explicit UpdateQueue(size_t capacity) : ring_(capacity) {}
 
   // Mover: false when full; the update is then left as it was.

@@ -8,6 +8,7 @@
 
 #include "server/base/file_id.h"
 #include "server/base/thread_name.h"
+#include "server/feed/peaks.h"
 
 namespace shmemd::frontend {
 namespace {
@@ -83,7 +84,7 @@ void FrontendLoop::Close() {
     control_.Complete(id, {feed::CommandFailure::kShuttingDown, "shmemd is shutting down", std::nullopt});
   }
   probes_.clear();
-  for (const auto& session : sessions_) session->Stop();
+  for (const auto& session : sessions_) session->Stop(feed::CommandFailure::kShuttingDown);
 }
 
 void FrontendLoop::TakeCommands() {
@@ -94,12 +95,49 @@ void FrontendLoop::TakeCommands() {
 
 void FrontendLoop::Execute(uint64_t id, const feed::RefreshCommand& command) {
   FrontendSession* session = FindSession(command.backend_id);
-  if (session == nullptr) {
-    return control_.Complete(id,
-                             {feed::CommandFailure::kBackendNotFound,
-                              absl::StrCat("back-end ", command.backend_id, ": not attached"), std::nullopt});
-  }
+  if (session == nullptr) return NotFound(id, command.backend_id);
   session->Refresh([this, id](feed::CommandResult result) { control_.Complete(id, std::move(result)); });
+}
+
+void FrontendLoop::NotFound(uint64_t id, const std::string& backend_id) {
+  control_.Complete(id, {feed::CommandFailure::kBackendNotFound,
+                         absl::StrCat("back-end ", backend_id, ": not attached"), std::nullopt});
+}
+
+void FrontendLoop::Remove(FrontendSession& session) {
+  const state::BackendHandle backend = session.handle();
+  session.Stop(feed::CommandFailure::kBackendNotFound);
+  std::erase_if(sessions_, [&](const auto& owned) { return owned.get() == &session; });
+  publisher_.Detach(backend);
+}
+
+void FrontendLoop::Execute(uint64_t id, const feed::AttachCommand& command) {
+  FrontendSession* session = FindSession(command.spec.id);
+  const bool same = session != nullptr && state::IsSameWay(session->spec(), command.spec);
+  if (session != nullptr && !same && !command.replace) {
+    return control_.Complete(
+        id, {feed::CommandFailure::kAlreadyAttached,
+             absl::StrCat("back-end ", command.spec.id, ": attached in another way"), std::nullopt});
+  }
+  if (!same) {
+    if (session != nullptr) Remove(*session);
+    Attach(command.spec);
+    sessions_.back()->Start();
+  }
+  control_.Complete(id, {});
+}
+
+void FrontendLoop::Execute(uint64_t id, const feed::DetachCommand& command) {
+  FrontendSession* session = FindSession(command.backend_id);
+  if (session == nullptr) return NotFound(id, command.backend_id);
+  Remove(*session);
+  control_.Complete(id, {});
+}
+
+void FrontendLoop::Execute(uint64_t id, const feed::ResetPeaksCommand& command) {
+  const FrontendSession* session = FindSession(command.backend_id);
+  if (session == nullptr) return NotFound(id, command.backend_id);
+  control_.Complete(id, feed::ResetPeaks(publisher_, session->handle(), command));
 }
 
 void FrontendLoop::Execute(uint64_t id, const feed::ProbeCommand& command) {

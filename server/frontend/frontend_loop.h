@@ -51,6 +51,12 @@ class FrontendLoop {
   void TakeCommands();
   void Execute(uint64_t id, const feed::RefreshCommand& command);
   void Execute(uint64_t id, const feed::ProbeCommand& command);
+  void Execute(uint64_t id, const feed::AttachCommand& command);
+  void Execute(uint64_t id, const feed::DetachCommand& command);
+  void Execute(uint64_t id, const feed::ResetPeaksCommand& command);
+  // The answer to a command about a back-end that is not here.
+  void NotFound(uint64_t id, const std::string& backend_id);
+  void Remove(FrontendSession& session);
   void OnProbed(uint64_t id, absl::StatusOr<state::ProbeReport> report);
   FrontendSession* FindSession(const std::string& backend_id) const;
   // Empty: nobody of us is connected to it, by this path or by another that leads to the same socket.

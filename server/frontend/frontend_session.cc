@@ -64,13 +64,15 @@ void FrontendSession::Connect() {
   connection_->Open();
 }
 
-void FrontendSession::Stop() {
+void FrontendSession::Stop(feed::CommandFailure why) {
   CancelTimers();
   const bool was_connected = connected_;
   CloseAll();
   const Cause cause{.reason = StateReason::kClosedByShmemd};
   if (was_connected) Publish(state::Disconnected{BackendState::kDisconnected, cause});
-  CompleteRefresh(feed::CommandFailure::kShuttingDown, "shmemd is shutting down");
+  const bool ending = why == feed::CommandFailure::kShuttingDown;
+  CompleteRefresh(why,
+                  ending ? "shmemd is shutting down" : absl::StrCat("back-end ", spec().id, ": detached"));
 }
 
 void FrontendSession::OnConnected(const net::PeerCredentials& peer) {

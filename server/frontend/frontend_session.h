@@ -42,13 +42,15 @@ class FrontendSession final : Connection::Observer, BackendChannel::Observer {
   ~FrontendSession() override;
 
   void Start();
-  // Ends the connection and publishes why. Nothing is tried again.
-  void Stop();
+  // Ends the connection and publishes why. Nothing is tried again; a refresh ends with `why`, kShuttingDown
+  // or kBackendNotFound.
+  void Stop(feed::CommandFailure why);
   // Asks GET_SHMEM_CONFIG again: on the connection that stands, in mode `probe` on a new one. `done` is
   // called once, in this turn or a later one.
   void Refresh(RefreshDone done);
 
   const state::BackendSpec& spec() const;
+  state::BackendHandle handle() const { return backend_; }
   // Whether the back-end's connection is taken by us.
   bool connected() const { return connected_; }
 

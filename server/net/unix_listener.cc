@@ -67,14 +67,18 @@ absl::StatusOr<UnixListener> UnixListener::Listen(const std::string& path, const
   if (lstat(path.c_str(), &status) != 0) return Errno("stat", path);
   UnixListener listener(path, std::move(socket), *std::move(lock), status.st_dev, status.st_ino);
 
+  if (absl::Status permitted = listener.Permit(options); !permitted.ok()) return permitted;
+  if (listen(listener.fd(), options.backlog) != 0) return Errno("listen on", path);
+  return listener;
+}
+
+absl::Status UnixListener::Permit(const ListenOptions& options) const {
   if (options.owner || options.group) {
     const uid_t owner = options.owner.value_or(static_cast<uid_t>(-1));
     const gid_t group = options.group.value_or(static_cast<gid_t>(-1));
-    if (lchown(path.c_str(), owner, group) != 0) return Errno("chown", path);
+    if (lchown(path_.c_str(), owner, group) != 0) return Errno("chown", path_);
   }
-  if (chmod(path.c_str(), options.mode) != 0) return Errno("chmod", path);
-  if (listen(listener.fd(), options.backlog) != 0) return Errno("listen on", path);
-  return listener;
+  return chmod(path_.c_str(), options.mode) == 0 ? absl::OkStatus() : Errno("chmod", path_);
 }
 
 UnixListener::UnixListener(UnixListener&& other) noexcept

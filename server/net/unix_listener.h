@@ -34,6 +34,10 @@ class UnixListener {
   UnixListener(const UnixListener&) = delete;
   UnixListener& operator=(const UnixListener&) = delete;
 
+  // Other permissions for a socket that is served already; the backlog stays. On error they may be half
+  // changed.
+  absl::Status Permit(const ListenOptions& options) const;
+
   int fd() const { return socket_.get(); }  // non-blocking, close-on-exec; borrowed
   const std::string& path() const { return path_; }
 

@@ -43,63 +43,174 @@ std::optional<gid_t> GroupOfDirectory(const std::string& path) {
   return facts.st_gid;
 }
 
-absl::StatusOr<std::optional<net::UnixListener>> ListenIf(state::SocketRole role, const std::string& path,
-                                                          const state::BackendSpec& spec) {
-  if (role != state::SocketRole::kListen) return std::optional<net::UnixListener>();
+absl::Status Named(const std::string& id, const absl::Status& status) {
+  return absl::Status(status.code(), absl::StrCat("back-end ", id, ": ", status.message()));
+}
+
+net::ListenOptions OptionsOf(const state::BackendSpec& spec, const std::string& path) {
   net::ListenOptions options;
   options.mode = static_cast<mode_t>(spec.socket_mode);
   if (spec.socket_owner >= 0) options.owner = static_cast<uid_t>(spec.socket_owner);
   options.group =
       spec.socket_group >= 0 ? std::optional(static_cast<gid_t>(spec.socket_group)) : GroupOfDirectory(path);
-  absl::StatusOr<net::UnixListener> listener = net::UnixListener::Listen(path, options);
-  if (!listener.ok()) {
-    return absl::Status(listener.status().code(),
-                        absl::StrCat("back-end ", spec.id, ": ", listener.status().message()));
-  }
-  return std::optional<net::UnixListener>(*std::move(listener));
+  return options;
+}
+
+// One side of an entry that listens there anew, goes on listening, or does not listen.
+struct Side {
+  state::SocketRole role;
+  const std::string& path;
+  std::optional<net::UnixListener>& current;
+  std::optional<net::UnixListener> fresh = std::nullopt;
+
+  bool listens() const { return role == state::SocketRole::kListen; }
+  bool goes_on() const { return listens() && current && current->path() == path; }
+};
+
+// Opens what is not open yet. On error nothing has changed.
+absl::Status OpenFresh(Side& side, const state::BackendSpec& spec) {
+  if (!side.listens() || side.goes_on()) return absl::OkStatus();
+  absl::StatusOr<net::UnixListener> listener =
+      net::UnixListener::Listen(side.path, OptionsOf(spec, side.path));
+  if (!listener.ok()) return Named(spec.id, listener.status());
+  side.fresh.emplace(*std::move(listener));
+  return absl::OkStatus();
+}
+
+void Settle(Side& side) {
+  if (side.goes_on()) return;
+  side.current.reset();
+  if (side.fresh) side.current.emplace(*std::move(side.fresh));
 }
 
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<RelayEntry>> RelayEntry::Open(const EntryContext& context,
                                                              state::BackendSpec spec) {
-  auto frontend = ListenIf(spec.frontend_role, spec.frontend_socket, spec);
-  if (!frontend.ok()) return frontend.status();
-  auto backend = ListenIf(spec.backend_role, spec.backend_socket, spec);
-  if (!backend.ok()) return backend.status();
-  return std::unique_ptr<RelayEntry>(
-      new RelayEntry(context, *std::move(frontend), *std::move(backend), std::move(spec)));
+  EntrySockets sockets;
+  Side frontend{spec.frontend_role, spec.frontend_socket, sockets.frontend};
+  Side backend{spec.backend_role, spec.backend_socket, sockets.backend};
+  for (Side* side : {&frontend, &backend}) {
+    if (absl::Status status = OpenFresh(*side, spec); !status.ok()) return status;
+    Settle(*side);
+  }
+  return std::make_unique<RelayEntry>(context, std::move(sockets), std::move(spec));
 }
 
-RelayEntry::RelayEntry(const EntryContext& context, std::optional<net::UnixListener> frontend_listener,
-                       std::optional<net::UnixListener> backend_listener, state::BackendSpec spec)
+RelayEntry::RelayEntry(const EntryContext& context, EntrySockets sockets, state::BackendSpec spec)
     : context_(context),
-      frontend_listener_(std::move(frontend_listener)),
-      backend_listener_(std::move(backend_listener)),
+      sockets_(std::move(sockets)),
       backend_(context.publisher.Attach(std::move(spec))),
       backoff_(context.config.reconnect_min_ns, context.config.reconnect_max_ns) {}
 
 RelayEntry::~RelayEntry() { Rest(); }
 
 absl::Status RelayEntry::Start() {
-  if (frontend_listener_) {
-    auto watch = context_.loop.Watch(frontend_listener_->fd(), [this] { FrontendListens(); });
+  if (absl::Status status = WatchListeners(); !status.ok()) return status;
+  GetBackend();
+  return absl::OkStatus();
+}
+
+absl::Status RelayEntry::WatchListeners() {
+  if (sockets_.frontend) {
+    auto watch = context_.loop.Watch(sockets_.frontend->fd(), [this] { FrontendListens(); });
     if (!watch.ok()) return watch.status();
     frontend_watch_ = *watch;
   }
-  if (backend_listener_) {
-    auto watch = context_.loop.Watch(backend_listener_->fd(), [this] {
+  if (sockets_.backend) {
+    auto watch = context_.loop.Watch(sockets_.backend->fd(), [this] {
       if (!session_ && !idle_backend_.is_open()) GetBackend();
     });
     if (!watch.ok()) return watch.status();
     backend_watch_ = *watch;
   }
-  GetBackend();
   return absl::OkStatus();
 }
 
+void RelayEntry::UnwatchListeners() {
+  for (net::EventLoop::WatchId* watch : {&frontend_watch_, &backend_watch_})
+    context_.loop.Unwatch(std::exchange(*watch, net::EventLoop::kNoWatch));
+}
+
+void RelayEntry::Retire() {
+  if (retired_) return;
+  successor_.reset();
+  UnwatchListeners();
+  sockets_.frontend.reset();
+  sockets_.backend.reset();
+  const state::BackendStatus& status = table().status();
+  hidden_state_ = {status.state, status.cause};
+  retired_ = true;
+  ShowRetired({});
+}
+
+void RelayEntry::ShowRetired(const Cause& cause) {
+  context_.publisher.Publish(backend_, state::StateChanged{BackendState::kDetaching, cause});
+}
+
+absl::Status RelayEntry::Stay() {
+  if (absl::Status status = ListenAs(spec()); !status.ok()) return status;
+  Unretire();
+  return absl::OkStatus();
+}
+
+absl::Status RelayEntry::Replace(state::BackendSpec spec) {
+  if (absl::Status status = ListenAs(spec); !status.ok()) return status;
+  Unretire();
+  successor_.reset();
+  if (!in_session() || spec != this->spec()) successor_ = std::move(spec);
+  return absl::OkStatus();
+}
+
+void RelayEntry::Unretire() {
+  if (std::exchange(retired_, false)) Publish(hidden_state_);
+}
+
+state::BackendSpec RelayEntry::TakeSuccessor(EntrySockets& sockets) {
+  UnwatchListeners();
+  if (sockets_.frontend) sockets.frontend.emplace(*std::exchange(sockets_.frontend, std::nullopt));
+  if (sockets_.backend) sockets.backend.emplace(*std::exchange(sockets_.backend, std::nullopt));
+  return *std::move(successor_);
+}
+
+// Who waits in the backlog of a socket that stays is not disturbed.
+absl::Status RelayEntry::ListenAs(const state::BackendSpec& spec) {
+  Side frontend{spec.frontend_role, spec.frontend_socket, sockets_.frontend};
+  Side backend{spec.backend_role, spec.backend_socket, sockets_.backend};
+  for (Side* side : {&frontend, &backend}) {
+    if (absl::Status status = OpenFresh(*side, spec); !status.ok()) return status;
+  }
+  for (const Side* side : {&frontend, &backend}) {
+    if (!side->goes_on()) continue;
+    const absl::Status status = side->current->Permit(OptionsOf(spec, side->path));
+    if (status.ok()) continue;
+    for (const Side* changed : {&frontend, &backend}) {
+      if (changed->goes_on()) changed->current->Permit(OptionsOf(wanted(), changed->path)).IgnoreError();
+    }
+    return Named(spec.id, status);
+  }
+  UnwatchListeners();
+  Settle(frontend);
+  Settle(backend);
+  return WatchListeners();
+}
+
+state::BackendState RelayEntry::true_state() const {
+  return retired_ ? hidden_state_.state : table().status().state;
+}
+
 void RelayEntry::Publish(const state::EventBody& body) {
+  const auto* change = std::get_if<state::StateChanged>(&body);
+  if (retired_ && change != nullptr) {
+    hidden_state_ = *change;
+    return;
+  }
   context_.publisher.Publish(backend_, body);
+  const auto* ended = std::get_if<state::Disconnected>(&body);
+  if (retired_ && ended != nullptr) {
+    hidden_state_ = {ended->state, ended->cause};
+    ShowRetired(ended->cause);
+  }
   if (const auto* done = std::get_if<state::QueryDone>(&body)) {
     CompleteRefresh(
         done->failed ? feed::CommandFailure::kBackendUnreachable : feed::CommandFailure::kNone,
@@ -111,12 +222,12 @@ const state::Backend& RelayEntry::table() const { return *context_.publisher.Fin
 
 void RelayEntry::GetBackend() {
   Cancel(step_timer_);
-  if (backend_listener_) {
-    base::UniqueFd backend = backend_listener_->Accept(true);
+  if (sockets_.backend) {
+    base::UniqueFd backend = sockets_.backend->Accept(true);
     if (backend.is_open()) return TakeBackend(std::move(backend));
     NoBackend({.reason = StateReason::kSocketMissing});
     // It waits and could not be had, e.g. for want of a descriptor; no edge tells when it can.
-    if (net::Readable(backend_listener_->fd())) TryAgainLater(&RelayEntry::GetBackend);
+    if (net::Readable(sockets_.backend->fd())) TryAgainLater(&RelayEntry::GetBackend);
     return;
   }
   net::ConnectAttempt attempt = net::TryConnect(spec().backend_socket);
@@ -162,10 +273,10 @@ void RelayEntry::BackendStirs() {
 void RelayEntry::GetFrontend() {
   Cancel(step_timer_);
   if (!idle_backend_.is_open()) return;
-  if (frontend_listener_) {
-    base::UniqueFd frontend = frontend_listener_->Accept(true);
+  if (sockets_.frontend) {
+    base::UniqueFd frontend = sockets_.frontend->Accept(true);
     if (frontend.is_open()) return BeginSession(std::move(frontend));
-    if (net::Readable(frontend_listener_->fd())) TryAgainLater(&RelayEntry::GetFrontend);
+    if (net::Readable(sockets_.frontend->fd())) TryAgainLater(&RelayEntry::GetFrontend);
     return;
   }
   net::ConnectAttempt attempt = net::TryConnect(spec().frontend_socket);
@@ -176,7 +287,7 @@ void RelayEntry::GetFrontend() {
 void RelayEntry::FrontendListens() {
   if (session_) {
     // One that is over makes room for it in a moment.
-    if (over_timer_ || !net::Readable(frontend_listener_->fd())) return;
+    if (over_timer_ || !net::Readable(sockets_.frontend->fd())) return;
     session_->Hurry();
     Publish(state::FindingRaised{state::FindingCode::kSecondFrontend, state::kWholeBackend, {}});
     return;
@@ -187,8 +298,8 @@ void RelayEntry::FrontendListens() {
 
 // on_backend_missing: refuse. Who waits is told at once, by an end.
 void RelayEntry::RefuseFrontends() {
-  if (!frontend_listener_ || spec().on_backend_missing != state::OnBackendMissing::kRefuse) return;
-  for (int i = 0; i < kMostRefusals && frontend_listener_->Accept(true).is_open(); ++i) {
+  if (!sockets_.frontend || spec().on_backend_missing != state::OnBackendMissing::kRefuse) return;
+  for (int i = 0; i < kMostRefusals && sockets_.frontend->Accept(true).is_open(); ++i) {
   }
 }
 
@@ -207,7 +318,7 @@ void RelayEntry::BeginSession(base::UniqueFd frontend) {
   session_ = std::make_unique<RelaySession>(context, options, std::move(frontend), std::move(idle_backend_));
   session_since_ns_ = base::MonotonicNanos();
   if (session_->Start().ok()) {
-    if (frontend_listener_) FrontendListens();
+    if (sockets_.frontend) FrontendListens();
     return;
   }
   Publish(state::Disconnected{BackendState::kFailed, {.reason = StateReason::kSystemError}});
@@ -252,6 +363,7 @@ void RelayEntry::OnSessionOver() {
   over_timer_ = context_.loop.After(0, [this] {
     over_timer_.reset();
     EndSession();
+    if (retired_ || successor_) return context_.observer.OnEntryOver(*this);
     if (!backoff_.ResetIfLasted(base::MonotonicNanos() - session_since_ns_))
       return TryAgainLater(&RelayEntry::GetBackend);
     GetBackend();
@@ -268,13 +380,15 @@ void RelayEntry::EndSession() {
   session_.reset();
 }
 
-void RelayEntry::Stop() {
-  const bool live = session_ && table().status().state != BackendState::kDisconnected;
+void RelayEntry::Stop(feed::CommandFailure why) {
+  const bool live = session_ && true_state() != BackendState::kDisconnected;
   Rest();
   if (live) {
     Publish(state::Disconnected{BackendState::kDisconnected, {.reason = StateReason::kClosedByShmemd}});
   }
-  CompleteRefresh(feed::CommandFailure::kShuttingDown, "shmemd is shutting down");
+  const bool ending = why == feed::CommandFailure::kShuttingDown;
+  CompleteRefresh(why,
+                  ending ? "shmemd is shutting down" : absl::StrCat("back-end ", spec().id, ": detached"));
 }
 
 void RelayEntry::Rest() {

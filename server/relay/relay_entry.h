@@ -24,6 +24,16 @@
 
 namespace shmemd::relay {
 
+class RelayEntry;
+
+// Told by entries that were retired or replaced while a session lived.
+class EntryObserver {
+ public:
+  virtual ~EntryObserver() = default;
+  // The session is over. A call from the loop; may destroy the entry.
+  virtual void OnEntryOver(RelayEntry& entry) = 0;
+};
+
 // What the entries of a loop share; all of it outlives them.
 struct EntryContext {
   net::EventLoop& loop;
@@ -31,6 +41,13 @@ struct EntryContext {
   feed::Publisher& publisher;
   const RelayConfig& config;
   std::minstd_rand& random;  // for jitter
+  EntryObserver& observer;
+};
+
+// The sockets that an entry listens at.
+struct EntrySockets {
+  std::optional<net::UnixListener> frontend;
+  std::optional<net::UnixListener> backend;
 };
 
 class RelayEntry final : state::EventSink, RelaySession::Observer {
@@ -41,20 +58,40 @@ class RelayEntry final : state::EventSink, RelaySession::Observer {
   // publisher.
   static absl::StatusOr<std::unique_ptr<RelayEntry>> Open(const EntryContext& context,
                                                           state::BackendSpec spec);
+  // With the sockets of `spec` open already.
+  RelayEntry(const EntryContext& context, EntrySockets sockets, state::BackendSpec spec);
   ~RelayEntry() override;
 
   absl::Status Start();
-  // Ends the session and publishes why. Nothing is tried again.
-  void Stop();
+  // Ends the session and publishes why. Nothing is tried again; a refresh ends with `why`, kShuttingDown or
+  // kBackendNotFound.
+  void Stop(feed::CommandFailure why);
+
+  // Whether a session lives, so that the entry can only be retired or replaced, not taken away.
+  bool in_session() const { return session_ != nullptr && !over_timer_; }
+  // No more sessions: its listening sockets are closed and removed. The one that lives goes on as it is, and
+  // is shown DETACHING; the observer is told when it is over.
+  void Retire();
+  // Takes that back, and listens again. On error it stays retired.
+  absl::Status Stay();
+  // `spec` holds from the next session on; its sockets are opened at once, those that it has no use for are
+  // closed. On error everything stays as it is. Where no session lives the caller goes on with Successor;
+  // else the observer is told when to.
+  absl::Status Replace(state::BackendSpec spec);
+  // After Replace: what the entry that takes its place is made of. Only to be destroyed afterwards.
+  state::BackendSpec TakeSuccessor(EntrySockets& sockets);
+
   // Asks GET_SHMEM_CONFIG again on the session that stands. `done` is called once.
   void Refresh(RefreshDone done);
 
   const state::BackendSpec& spec() const { return table().spec(); }
+  // What holds from the next session on.
+  const state::BackendSpec& wanted() const { return successor_ ? *successor_ : spec(); }
+  bool replaced() const { return successor_.has_value(); }
+  bool retired() const { return retired_; }
+  state::BackendHandle handle() const { return backend_; }
 
  private:
-  RelayEntry(const EntryContext& context, std::optional<net::UnixListener> frontend_listener,
-             std::optional<net::UnixListener> backend_listener, state::BackendSpec spec);
-
   void Publish(const state::EventBody& body) override;
   const state::Backend& table() const override;
   void OnPeerEnded(session::Sender first, bool torn) override;
@@ -73,12 +110,19 @@ class RelayEntry final : state::EventSink, RelaySession::Observer {
   void Rest();
   void TryAgainLater(void (RelayEntry::*step)());
   void CountTraffic();
+  absl::Status WatchListeners();
+  void UnwatchListeners();
+  // Listens where `spec` says and nowhere else. On error, but for one of the event loop, nothing has changed.
+  absl::Status ListenAs(const state::BackendSpec& spec);
+  void ShowRetired(const state::Cause& cause);
+  // The state as it would be shown if it were not retired.
+  state::BackendState true_state() const;
+  void Unretire();
   void CompleteRefresh(feed::CommandFailure failure, std::string message);
   void Cancel(std::optional<net::EventLoop::TimerId>& timer);
 
   const EntryContext context_;
-  std::optional<net::UnixListener> frontend_listener_;
-  std::optional<net::UnixListener> backend_listener_;
+  EntrySockets sockets_;
   const state::BackendHandle backend_;
   net::EventLoop::WatchId frontend_watch_ = net::EventLoop::kNoWatch;
   net::EventLoop::WatchId backend_watch_ = net::EventLoop::kNoWatch;
@@ -96,6 +140,9 @@ class RelayEntry final : state::EventSink, RelaySession::Observer {
   std::optional<net::EventLoop::TimerId> traffic_timer_;
   std::optional<net::EventLoop::TimerId> refresh_timer_;
   RefreshDone refresh_done_;
+  bool retired_ = false;
+  state::StateChanged hidden_state_;             // while retired: what is not shown
+  std::optional<state::BackendSpec> successor_;  // replaced: by what
 };
 
 }  // namespace shmemd::relay

@@ -83,7 +83,7 @@ void Backend::Take(const Connected& body, const Event& event) {
   for (auto& [key, finding] : findings_) {
     if (!EndedConnection(finding.code)) finding.open = false;
   }
-  RestartPeaks();
+  RestartPeaks(kWholeBackend);
 }
 
 void Backend::Take(const FrontendConnected& body, const Event&) { status_.frontend_peer = body.peer; }
@@ -150,7 +150,7 @@ void Backend::Take(const MappingsStaled&, const Event& event) { StaleMappings(ev
 
 void Backend::Take(const MappingsCleared&, const Event& event) { ClearMappings(event.wall_time_ns); }
 
-void Backend::Take(const PeaksReset&, const Event&) { RestartPeaks(); }
+void Backend::Take(const PeaksReset& body, const Event&) { RestartPeaks(body.shmid); }
 
 void Backend::Take(const DeviceStateChanged& body, const Event&) { status_.device_state = body.state; }
 
@@ -213,8 +213,11 @@ void Backend::StaleMappings(int64_t wall_time_ns) {
   }
 }
 
-void Backend::RestartPeaks() {
-  for (auto& [shmid, region] : regions_) region.status.peak_mapped_bytes = region.table.totals().mapped_bytes;
+void Backend::RestartPeaks(int16_t of) {
+  for (auto& [shmid, region] : regions_) {
+    if (of != kWholeBackend && of != shmid) continue;
+    region.status.peak_mapped_bytes = region.table.totals().mapped_bytes;
+  }
 }
 
 void Backend::Raise(FindingCode code, int16_t shmid, const EvidenceList& evidence, int64_t wall_time_ns) {

@@ -116,7 +116,7 @@ class Backend {
                    const std::optional<Mapping>& other, const Event& event);
   void ClearMappings(int64_t wall_time_ns);
   void StaleMappings(int64_t wall_time_ns);
-  void RestartPeaks();
+  void RestartPeaks(int16_t of);
   void SettlePending(int64_t ack_latency_ns);
 
   void Raise(FindingCode code, int16_t shmid, const EvidenceList& evidence, int64_t wall_time_ns);

@@ -15,6 +15,22 @@ bool IsValidBackendId(std::string_view id) {
   return std::all_of(id.begin(), id.end(), [](char c) { return IsAlphanumeric(c) || c == '-' || c == '.'; });
 }
 
+bool Listens(const BackendSpec& spec) {
+  return spec.mode == Mode::kRelay &&
+         (spec.frontend_role == SocketRole::kListen || spec.backend_role == SocketRole::kListen);
+}
+
+bool IsSameWay(const BackendSpec& one, const BackendSpec& other) {
+  BackendSpec alike = other;
+  alike.origin = one.origin;
+  if (!Listens(one)) {
+    alike.socket_mode = one.socket_mode;
+    alike.socket_owner = one.socket_owner;
+    alike.socket_group = one.socket_group;
+  }
+  return one == alike;
+}
+
 const char* ModeName(Mode mode) {
   switch (mode) {
     case Mode::kRelay:

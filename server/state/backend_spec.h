@@ -42,6 +42,12 @@ struct BackendSpec {
 
 bool IsValidBackendId(std::string_view id);
 
+// Whether both attach the same back-end in the same way. Who named it does not count, nor what is said of
+// sockets that we listen at where we listen at none.
+bool IsSameWay(const BackendSpec& one, const BackendSpec& other);
+// Whether we listen at one of its sockets.
+bool Listens(const BackendSpec& spec);
+
 // "relay", "frontend", "probe".
 const char* ModeName(Mode mode);
 const char* QueryName(Query query);                       // "snoop"

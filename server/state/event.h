@@ -88,8 +88,10 @@ struct FindingClosed {
 struct MappingsStaled {};
 // All mappings are known to be gone.
 struct MappingsCleared {};
-// Peaks start again from what is mapped now.
-struct PeaksReset {};
+// Peaks start again from what is mapped now: of one region, or of all.
+struct PeaksReset {
+  int16_t shmid = kWholeBackend;
+};
 
 // Relay: the rings started or stopped.
 struct DeviceStateChanged {

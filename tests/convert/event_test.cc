@@ -73,6 +73,8 @@ TEST(Event, TheTypeIsThatOfItsBody) {
   EXPECT_EQ(EventOf(state::UnmapRequested{}).type(), v1::Event::UNMAP_REQUESTED);
   EXPECT_EQ(EventOf(state::FindingClosed{}).type(), v1::Event::FINDING_CLOSED);
   EXPECT_EQ(EventOf(state::PeaksReset{}).type(), v1::Event::PEAKS_RESET);
+  EXPECT_FALSE(EventOf(state::PeaksReset{}).has_shmid());
+  EXPECT_EQ(EventOf(state::PeaksReset{5}).shmid(), 5);
   EXPECT_EQ(EventOf(state::MappingEchoed{}).type(), v1::Event::MAPPING_ECHOED);
   EXPECT_EQ(EventOf(state::GuardActed{}).type(), v1::Event::GUARD_ACTED);
 }

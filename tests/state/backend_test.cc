@@ -138,6 +138,13 @@ TEST(BackendTest, PeaksStartAgainWithAConnectionAndWhenTold) {
   fs0.Unmap(UnmapOf(0, 0, 4 * kPage));
   fs0.Map(MapOf(0, 0, kPage));
   EXPECT_EQ(fs0.region(0).status.peak_mapped_bytes, 4 * kPage);
+  fs0.Apply(PeaksReset{7});
+  EXPECT_EQ(fs0.region(0).status.peak_mapped_bytes, 4 * kPage) << "that is another region";
+  fs0.Apply(PeaksReset{0});
+  EXPECT_EQ(fs0.region(0).status.peak_mapped_bytes, kPage);
+  fs0.Map(MapOf(0, kPage, kPage));
+  fs0.Unmap(UnmapOf(0, kPage, kPage));
+  EXPECT_EQ(fs0.region(0).status.peak_mapped_bytes, 2 * kPage);
   fs0.Apply(PeaksReset{});
   EXPECT_EQ(fs0.region(0).status.peak_mapped_bytes, kPage);
   fs0.Apply(Disconnected{BackendState::kDisconnected, {}});

@@ -24,7 +24,7 @@ class RandomEvents {
         return MappingsStaled{};
       case 2:
         return Below(4) == 0 ? EventBody(Disconnected{BackendState::kDisconnected, {}})
-                             : EventBody(PeaksReset{});
+                             : EventBody(PeaksReset{static_cast<int16_t>(static_cast<int>(Below(4)) - 1)});
       case 3:
         return Below(2) == 0 ? EventBody(RegionReported{Below(2 * kPages) * kPage, shmid, Exposed::kYes})
                              : EventBody(RegionRetired{shmid});

@@ -1,0 +1,41 @@
+#include "server/app/socket_use.h"
+
+#include <filesystem>
+
+#include "server/base/file_id.h"
+
+namespace shmemd::app {
+
+std::string NormalPath(const std::string& path) {
+  return std::filesystem::path(path).lexically_normal().string();
+}
+
+std::vector<std::string> SocketsOf(const state::BackendSpec& spec) {
+  if (spec.mode != state::Mode::kRelay) return {spec.backend_socket};
+  return {spec.frontend_socket, spec.backend_socket};
+}
+
+void SocketUse::Add(const state::BackendSpec& spec) {
+  for (const std::string& socket : SocketsOf(spec)) by_path_[NormalPath(socket)] = spec.id;
+}
+
+void SocketUse::AddFiles(const state::BackendSpec& spec) {
+  for (const std::string& socket : SocketsOf(spec)) {
+    if (const auto file = base::FileIdOf(socket)) by_file_[{file->device, file->inode}] = spec.id;
+  }
+}
+
+std::optional<SocketUse::Clash> SocketUse::Find(const state::BackendSpec& spec) const {
+  for (const std::string& socket : SocketsOf(spec)) {
+    const auto path = by_path_.find(NormalPath(socket));
+    if (path != by_path_.end() && path->second != spec.id) return Clash{socket, path->second};
+    if (by_file_.empty()) continue;
+    const auto id = base::FileIdOf(socket);
+    if (!id) continue;
+    const auto file = by_file_.find({id->device, id->inode});
+    if (file != by_file_.end() && file->second != spec.id) return Clash{socket, file->second};
+  }
+  return std::nullopt;
+}
+
+}  // namespace shmemd::app

@@ -1,0 +1,44 @@
+// Which back-end uses which socket.
+//
+// A value; not thread-safe.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "server/state/backend_spec.h"
+
+namespace shmemd::app {
+
+// A path as it is compared: without "." and "..".
+std::string NormalPath(const std::string& path);
+
+// The sockets of a back-end; that of the front-end first.
+std::vector<std::string> SocketsOf(const state::BackendSpec& spec);
+
+class SocketUse {
+ public:
+  struct Clash {
+    std::string socket;      // as the one that asks spells it
+    std::string backend_id;  // who uses it
+  };
+
+  // Takes note of the paths.
+  void Add(const state::BackendSpec& spec);
+  // And of the files that they lead to at this moment: a path may be an alias of another. Costs a stat each.
+  void AddFiles(const state::BackendSpec& spec);
+
+  // A socket of `spec` that a back-end with another id uses. By path, and by file if files are known.
+  std::optional<Clash> Find(const state::BackendSpec& spec) const;
+
+  bool operator==(const SocketUse&) const = default;
+
+ private:
+  std::map<std::string, std::string> by_path_;                    // normal path -> id
+  std::map<std::pair<uint64_t, uint64_t>, std::string> by_file_;  // device and inode -> id
+};
+
+}  // namespace shmemd::app

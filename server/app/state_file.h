@@ -1,0 +1,61 @@
+// What was attached by RPC, written down so that it is attached again after a restart.
+//
+// Owned by the roster, used by one thread at a time; waits for the disk. The file is replaced as a whole, and
+// is on the disk when Write returns; a reader after a crash finds the old one or the new one. What cannot be
+// taken for ours is never overwritten nor believed: it is set aside.
+#pragma once
+
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "server/base/unique_fd.h"
+#include "server/state/backend_spec.h"
+
+namespace shmemd::app {
+
+// The text of the file: YAML, entries as in the configuration file; the version first, a checksum of all
+// before it last.
+std::string StateText(const std::vector<state::BackendSpec>& backends);
+// Its last line, for the text before.
+std::string EndOfStateText(std::string_view text);
+// InvalidArgument says what is wrong: another version, cut short, changed, or an entry that makes no sense.
+absl::StatusOr<std::vector<state::BackendSpec>> ParseStateText(std::string_view text);
+
+class StateFile {
+ public:
+  // Makes the directory (0700) if it is missing, and locks it. An error names it: it cannot be made, or not
+  // be written to, or another shmemd uses it.
+  static absl::StatusOr<std::unique_ptr<StateFile>> Open(const std::string& directory);
+  StateFile(const StateFile&) = delete;
+  StateFile& operator=(const StateFile&) = delete;
+
+  struct Contents {
+    std::vector<state::BackendSpec> backends;
+    std::string set_aside;  // why there is nothing, and where the file is now; empty: it was read
+  };
+  // Nothing where there is no file.
+  Contents Read() const;
+
+  // An error says what failed, and with which path; the file is then as it was, but after a failed sync of
+  // the directory it may be either.
+  absl::Status Write(const std::vector<state::BackendSpec>& backends) const;
+
+ private:
+  StateFile(std::string directory, base::UniqueFd directory_fd, base::UniqueFd lock)
+      : directory_(std::move(directory)), directory_fd_(std::move(directory_fd)), lock_(std::move(lock)) {}
+  absl::StatusOr<std::string> ReadText() const;
+  std::string SetAside(const std::string& why) const;
+  std::string PathOf(const std::string& name) const { return directory_ + "/" + name; }
+
+  const std::string directory_;
+  const base::UniqueFd directory_fd_;
+  const base::UniqueFd lock_;
+};
+
+}  // namespace shmemd::app
