@@ -171,8 +171,10 @@ ExitCode Findings(Context& context, const FindingsArguments& arguments) {
   const auto target = ParseBackend(arguments.backend);
   if (!target.ok()) return context.Fail(target.status());
   const std::string parent = client::BackendName(*target);
+  // Without a back-end: with those about shmemd itself.
+  const std::string listed = target->backend.empty() ? "" : parent;
   return ShowOrWatch(context, arguments.watch, parent, [&](Context& to, const client::Client& client) {
-    return ShowFindings(to, client, arguments, parent);
+    return ShowFindings(to, client, arguments, listed);
   });
 }
 

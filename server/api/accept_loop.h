@@ -7,13 +7,17 @@
 
 #include <grpcpp/server_builder.h>
 
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <list>
 #include <memory>
 #include <string>
 #include <thread>
 #include <vector>
 
-#include "server/api/connection_count.h"
 #include "server/api/limited_log.h"
+#include "server/api/listener_connections.h"
 #include "server/api/peer_list.h"
 #include "server/api/refused_peers.h"
 #include "server/base/unique_fd.h"
@@ -26,15 +30,16 @@ struct ListenSocket {
   std::string name;  // its setting: "api.socket"
   bool tls = false;
   PeerList peers;  // of a Unix socket
-  size_t max_connections = 256;
+  size_t max_connections = 1024;
 };
 
 class AcceptLoop {
  public:
   using Acceptor = std::shared_ptr<grpc::experimental::ExternalConnectionAcceptor>;
 
-  // The sockets are borrowed until Stop, `log` until the end.
-  explicit AcceptLoop(LimitedLog& log);
+  // The sockets are borrowed until Stop, `log` until the end. `first_byte`: how long a client may take to say
+  // anything; until then gRPC does not see it.
+  AcceptLoop(std::chrono::milliseconds first_byte, LimitedLog& log);
   ~AcceptLoop();  // stops
   AcceptLoop(const AcceptLoop&) = delete;
   AcceptLoop& operator=(const AcceptLoop&) = delete;
@@ -45,24 +50,44 @@ class AcceptLoop {
   void Start();
   // Returns when no more connections will be accepted. Those that are there are the server's to end.
   void Stop();
+  // Ends connections that send faster than they are read, soon. Any thread.
+  void EndFloods();
 
  private:
   struct Listener {
     ListenSocket socket;
     Acceptor acceptor;
-    ConnectionCount count;
+    ListenerConnections connections;
+  };
+  // Connected, and silent so far.
+  struct Silent {
+    base::UniqueFd connection;
+    size_t listener = 0;
+    std::string peer;
+    int64_t deadline_ns = 0;
   };
 
   void Run();
-  // False when the system has no room for another connection at this moment.
-  bool AcceptOne(Listener& listener);
-  // OK: it may come in.
-  grpc::Status Judge(Listener& listener, int connection);
+  int TimeoutMs(int64_t now_ns) const;
+  // False when the system has no room for more connections at this moment.
+  bool AcceptSome(size_t listener);
+  void Receive(size_t listener, base::UniqueFd connection);
+  // Who it is, or why it may not come in.
+  grpc::Status Identify(const Listener& listener, int connection, std::string& peer) const;
+  void HandOverThoseThatSpeak();
+  void HandOver(Silent client);
+  void Refuse(const Listener& listener, base::UniqueFd connection, const grpc::Status& why);
+  void EndFloodsNow();
+  void TrimMemory(int64_t now_ns);
 
+  const std::chrono::milliseconds first_byte_;
   LimitedLog& log_;
   std::vector<Listener> listeners_;
   RefusedPeers refused_;
-  base::UniqueFd stop_;  // an eventfd
+  std::list<Silent> silent_;  // in the order they came
+  int64_t trim_at_ns_ = 0;    // when a flood's memory is given back; 0: there was none
+  base::UniqueFd stop_;       // an eventfd
+  base::UniqueFd overload_;   // another
   std::thread thread_;
 };
 

@@ -9,7 +9,7 @@
 namespace shmemd::api {
 
 struct ApiLimits {
-  size_t max_connections = 256;                     // of one listener
+  size_t max_connections = 1024;                    // of one listener
   int max_streams = 100;                            // calls at a time on one connection
   int max_message_bytes = 64 * 1024;                // of one request
   std::chrono::milliseconds handshake{10'000};      // until TLS and HTTP/2 are agreed on

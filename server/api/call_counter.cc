@@ -13,11 +13,15 @@ using grpc::experimental::InterceptorBatchMethods;
 // One call: owned by gRPC, counted when its status is sent, which every call does once.
 class CountedCall final : public grpc::experimental::Interceptor {
  public:
-  CountedCall(feed::CallStats& stats, std::atomic<int64_t>& open, size_t method)
-      : stats_(stats), open_(open), method_(method), start_ns_(base::MonotonicNanos()) {
-    open_.fetch_add(1, std::memory_order_relaxed);
+  CountedCall(feed::CallStats& stats, OpenCalls& open, OpenCalls::Connection connection, size_t method)
+      : stats_(stats),
+        open_(open),
+        connection_(connection),
+        method_(method),
+        start_ns_(base::MonotonicNanos()) {
+    open_.Enter(connection_);
   }
-  ~CountedCall() override { open_.fetch_sub(1, std::memory_order_relaxed); }
+  ~CountedCall() override { open_.Leave(connection_); }
 
   void Intercept(InterceptorBatchMethods* methods) override {
     if (methods->QueryInterceptionHookPoint(InterceptionHookPoints::PRE_SEND_STATUS)) {
@@ -29,7 +33,8 @@ class CountedCall final : public grpc::experimental::Interceptor {
 
  private:
   feed::CallStats& stats_;
-  std::atomic<int64_t>& open_;
+  OpenCalls& open_;
+  const OpenCalls::Connection connection_;
   const size_t method_;
   const int64_t start_ns_;
 };
@@ -58,7 +63,8 @@ std::vector<feed::CallMethod> MethodsOf(const std::vector<std::string>& services
 grpc::experimental::Interceptor* CallCounter::CreateServerInterceptor(
     grpc::experimental::ServerRpcInfo* info) {
   const std::optional<size_t> method = info->method() != nullptr ? stats_.Find(info->method()) : std::nullopt;
-  return method ? new CountedCall(stats_, open_, *method) : nullptr;
+  if (!method) return nullptr;
+  return new CountedCall(stats_, open_, OpenCalls::ConnectionOf(*info->server_context()), *method);
 }
 
 }  // namespace shmemd::api

@@ -28,10 +28,14 @@ void Append(const grpc::AuthContext& context, const char* property, Identity::Ki
   }
 }
 
+// Connections on which others take more than their share are left this much.
+constexpr int64_t kAlwaysAdmitted = 8;
+
+bool IsUnix(const std::string& peer) { return peer.starts_with("unix"); }
+
 // Of "ipv4:10.0.0.1:5000" without the port: it is another one for each connection.
 std::string AddressOf(const std::string& peer) {
-  if (peer.starts_with("unix")) return "who uses the Unix socket";
-  return peer.substr(0, peer.rfind(':'));
+  return IsUnix(peer) ? "a peer on the Unix socket" : peer.substr(0, peer.rfind(':'));
 }
 
 // What the certificate calls its owner; it may hold any bytes.
@@ -49,31 +53,35 @@ std::string Shown(const std::vector<Identity>& identities) {
 
 }  // namespace
 
-CallGate::Caller CallGate::CallerOf(const grpc::ServerContextBase& context) {
+CallGate::Caller CallGate::CallerOf(const grpc::ServerContextBase& context,
+                                    OpenCalls::Connection connection) {
   Caller caller;
+  const std::string peer = context.peer();
+  caller.name = caller.rate_key = AddressOf(peer);
   const std::shared_ptr<const grpc::AuthContext> auth = context.auth_context();
   const auto kind = auth->FindPropertyValues(GRPC_TRANSPORT_SECURITY_TYPE_PROPERTY_NAME);
   caller.tls = !kind.empty() && kind.front() == GRPC_SSL_TRANSPORT_SECURITY_TYPE;
   if (!caller.tls) {
-    caller.name = AddressOf(context.peer());
+    if (IsUnix(peer)) caller.rate_key = absl::StrCat(reinterpret_cast<uintptr_t>(connection));
     return caller;
   }
   Append(*auth, GRPC_PEER_DNS_PROPERTY_NAME, Identity::Kind::kDns, caller.identities);
   Append(*auth, GRPC_PEER_URI_PROPERTY_NAME, Identity::Kind::kUri, caller.identities);
   Append(*auth, GRPC_PEER_EMAIL_PROPERTY_NAME, Identity::Kind::kEmail, caller.identities);
   Append(*auth, GRPC_PEER_IP_PROPERTY_NAME, Identity::Kind::kIp, caller.identities);
-  caller.name = caller.identities.empty() ? AddressOf(context.peer()) : Shown({caller.identities.front()});
+  if (!caller.identities.empty()) caller.name = caller.rate_key = Shown({caller.identities.front()});
   return caller;
 }
 
-grpc::Status CallGate::Admit(const grpc::ServerContextBase& context) {
-  const Caller caller = CallerOf(context);
-  grpc::Status status = Judge(caller);
+grpc::Status CallGate::Admit(grpc::ServerContextBase& context) {
+  const OpenCalls::Connection connection = OpenCalls::ConnectionOf(context);
+  const Caller caller = CallerOf(context, connection);
+  grpc::Status status = Judge(caller, connection);
   if (!status.ok()) log_.Warn(absl::StrCat("refused a call of ", caller.name, ": ", status.error_message()));
   return status;
 }
 
-grpc::Status CallGate::Judge(const Caller& caller) {
+grpc::Status CallGate::Judge(const Caller& caller, OpenCalls::Connection connection) {
   if (caller.tls && !identities_.Admits(caller.identities)) {
     const std::string names = Shown(caller.identities);
     return Error(grpc::StatusCode::PERMISSION_DENIED, Reason::kIdentityNotAllowed,
@@ -82,21 +90,29 @@ grpc::Status CallGate::Judge(const Caller& caller) {
                               setting_, " has ", names.empty() ? "no place for that" : "none of these"),
                  {{"identities", names}, {"setting", setting_}});
   }
-  if (const int64_t wait_ns = rate_.Take(caller.name, base::MonotonicNanos()); wait_ns > 0) {
+  if (const int64_t wait_ns = rate_.Take(caller.rate_key, base::MonotonicNanos()); wait_ns > 0) {
     return WithRetry(Error(grpc::StatusCode::RESOURCE_EXHAUSTED, Reason::kRateLimited,
                            absl::StrCat("expected at most ", limits_.max_calls_per_second,
                                         " calls a second (limits.max_calls_per_second)"),
                            {{"limit", absl::StrCat(limits_.max_calls_per_second)}}),
                      wait_ns);
   }
-  if (open_calls_.load(std::memory_order_relaxed) > limits_.max_open_calls) {
-    return WithRetry(Error(grpc::StatusCode::RESOURCE_EXHAUSTED, Reason::kTooManyCalls,
-                           absl::StrCat("expected at most ", limits_.max_open_calls,
-                                        " calls and streams at a time (limits.max_open_calls)"),
-                           {{"limit", absl::StrCat(limits_.max_open_calls)}}),
-                     kRetryWhenFullNs);
-  }
-  return grpc::Status::OK;
+  return JudgeRoom(connection);
+}
+
+grpc::Status CallGate::JudgeRoom(OpenCalls::Connection connection) const {
+  const OpenCalls::Counts open = open_.CountsOf(connection);
+  // Twice, because a stream that was cancelled is counted until it has ended here, too.
+  const bool too_many_here = open.of_connection > 2 * int64_t{limits_.max_streams};
+  const bool too_many = open.all > limits_.max_open_calls && open.of_connection > kAlwaysAdmitted;
+  if (!too_many_here && !too_many) return grpc::Status::OK;
+  const int64_t limit = too_many_here ? limits_.max_streams : limits_.max_open_calls;
+  return WithRetry(Error(grpc::StatusCode::RESOURCE_EXHAUSTED, Reason::kTooManyCalls,
+                         absl::StrCat("expected at most ", limit, " calls and streams at a time ",
+                                      too_many_here ? "on a connection (limits.max_streams)"
+                                                    : "in all (limits.max_open_calls)"),
+                         {{"limit", absl::StrCat(limit)}}),
+                   kRetryWhenFullNs);
 }
 
 }  // namespace shmemd::api

@@ -7,19 +7,22 @@
 #include <grpcpp/server_context.h>
 #include <grpcpp/support/status.h>
 
-#include <atomic>
 #include <cstdint>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "server/api/call_rate.h"
 #include "server/api/identity_list.h"
 #include "server/api/limited_log.h"
+#include "server/api/open_calls.h"
 
 namespace shmemd::api {
 
 struct CallLimits {
   int64_t max_calls_per_second = 10'000;  // of one caller
   int64_t max_open_calls = 4096;          // of all callers, streams among them
+  int max_streams = 100;                  // of one connection
 };
 
 class CallGate {
@@ -30,31 +33,35 @@ class CallGate {
         identities_(std::move(identities)),
         limits_(limits),
         rate_(limits.max_calls_per_second),
+        open_(limits.max_open_calls),
         log_(log) {}
 
+  // A caller is a TLS client by its first name, else an address, else a connection of a Unix socket.
   // OK, or PERMISSION_DENIED (IDENTITY_NOT_ALLOWED) or RESOURCE_EXHAUSTED (RATE_LIMITED, TOO_MANY_CALLS).
   // Once a call. Who came over TLS is judged by its certificate; who came without was let in when it
   // connected.
-  grpc::Status Admit(const grpc::ServerContextBase& context);
+  grpc::Status Admit(grpc::ServerContextBase& context);
 
-  // Calls under way; counted by who sees them begin and end.
-  std::atomic<int64_t>& open_calls() { return open_calls_; }
+  // Counted by who sees them begin and end.
+  OpenCalls& open_calls() { return open_; }
 
  private:
   struct Caller {
     bool tls = false;
-    std::string name;  // what its rate is counted by, and what the log calls it
+    std::string name;      // for the log
+    std::string rate_key;  // what its rate is counted by
     std::vector<Identity> identities;
   };
-  static Caller CallerOf(const grpc::ServerContextBase& context);
-  grpc::Status Judge(const Caller& caller);
+  static Caller CallerOf(const grpc::ServerContextBase& context, OpenCalls::Connection connection);
+  grpc::Status Judge(const Caller& caller, OpenCalls::Connection connection);
+  grpc::Status JudgeRoom(OpenCalls::Connection connection) const;
 
   const std::string setting_;
   const IdentityList identities_;
   const CallLimits limits_;
   CallRate rate_;
+  OpenCalls open_;
   LimitedLog& log_;
-  std::atomic<int64_t> open_calls_{0};
 };
 
 }  // namespace shmemd::api

@@ -6,6 +6,8 @@
 #include <grpcpp/server_context.h>
 #include <grpcpp/support/server_callback.h>
 
+#include <memory>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -13,6 +15,8 @@
 #include "grpc/reflection/v1/reflection.grpc.pb.h"
 #include "grpc/reflection/v1alpha/reflection.grpc.pb.h"
 #include "server/api/descriptor_lookup.h"
+#include "server/api/errors.h"
+#include "server/base/mutex.h"
 
 namespace shmemd::api {
 
@@ -38,22 +42,46 @@ class ReflectionService final : public Api::CallbackService {
   explicit ReflectionService(std::vector<std::string> services) : services_(std::move(services)) {}
 
   grpc::ServerBidiReactor<Request, Response>* ServerReflectionInfo(grpc::CallbackServerContext*) override {
-    return new Conversation(services_);
+    auto conversation = std::make_shared<Conversation>(*this);
+    bool ending = false;
+    {
+      base::MutexLock lock(mutex_);
+      ending = ending_;
+      conversations_.insert(conversation);
+    }
+    if (ending) conversation->End();
+    return conversation.get();
+  }
+
+  // For good: streams end with UNAVAILABLE, also those that come later.
+  void Shutdown() {
+    std::set<std::shared_ptr<Conversation>> conversations;
+    {
+      base::MutexLock lock(mutex_);
+      ending_ = true;
+      conversations = conversations_;
+    }
+    for (const auto& conversation : conversations) conversation->End();
   }
 
  private:
-  // One stream: reads a request, answers it, reads the next. Deletes itself when gRPC is done with it.
-  class Conversation final : public grpc::ServerBidiReactor<Request, Response> {
+  // One stream: reads a request, answers it, reads the next. Whoever takes the step that ends it, under the
+  // mutex, is the only one to call Finish.
+  class Conversation final : public grpc::ServerBidiReactor<Request, Response>,
+                             public std::enable_shared_from_this<Conversation> {
    public:
-    explicit Conversation(const std::vector<std::string>& services) : services_(services) {
-      this->StartRead(&request_);
+    explicit Conversation(ReflectionService& service) : service_(service) { this->StartRead(&request_); }
+
+    void End() {
+      if (MayFinish(true, false)) this->Finish(ShuttingDown());
     }
 
     void OnReadDone(bool ok) override {
       if (!ok) {
-        this->Finish(grpc::Status::OK);
+        if (MayFinish(false, false)) this->Finish(grpc::Status::OK);
         return;
       }
+      if (!BeginWrite()) return;
       response_.Clear();
       response_.set_valid_host(request_.host());
       *response_.mutable_original_request() = request_;
@@ -62,16 +90,42 @@ class ReflectionService final : public Api::CallbackService {
     }
 
     void OnWriteDone(bool ok) override {
-      if (ok) {
+      bool ending = false;
+      if (MayGoOn(ok, ending)) {
         this->StartRead(&request_);
-      } else {
-        this->Finish(grpc::Status(grpc::StatusCode::CANCELLED, "the stream ended"));
+      } else if (MayFinish(false, true)) {
+        this->Finish(ending ? ShuttingDown() : grpc::Status(grpc::StatusCode::CANCELLED, "the stream ended"));
       }
     }
 
-    void OnDone() override { delete this; }
+    void OnDone() override { service_.Forget(this->shared_from_this()); }
 
    private:
+    static grpc::Status ShuttingDown() {
+      return Error(grpc::StatusCode::UNAVAILABLE, Reason::kShuttingDown, "shmemd is shutting down");
+    }
+
+    // False: the stream has ended meanwhile.
+    bool BeginWrite() {
+      base::MutexLock lock(mutex_);
+      writing_ = !finished_;
+      return writing_;
+    }
+    bool MayGoOn(bool ok, bool& ending) {
+      base::MutexLock lock(mutex_);
+      ending = ending_;
+      if (!ok || ending_) return false;
+      writing_ = false;
+      return true;
+    }
+    // A write under way ends first, and then finishes.
+    bool MayFinish(bool ending, bool written) {
+      base::MutexLock lock(mutex_);
+      if (ending) ending_ = true;
+      if (written) writing_ = false;
+      return !writing_ && !std::exchange(finished_, true);
+    }
+
     void Answer() {
       switch (request_.message_request_case()) {
         case Request::kFileByFilename:
@@ -85,7 +139,7 @@ class ReflectionService final : public Api::CallbackService {
         case Request::kAllExtensionNumbersOfType:
           return AnswerExtensions(request_.all_extension_numbers_of_type());
         case Request::kListServices:
-          for (const std::string& name : services_) {
+          for (const std::string& name : service_.services_) {
             response_.mutable_list_services_response()->add_service()->set_name(name);
           }
           return;
@@ -115,12 +169,24 @@ class ReflectionService final : public Api::CallbackService {
       answer.set_error_message(std::string(status.message()));
     }
 
-    const std::vector<std::string>& services_;
+    ReflectionService& service_;
     Request request_;
     Response response_;
+    base::Mutex mutex_;
+    bool writing_ ABSL_GUARDED_BY(mutex_) = false;
+    bool ending_ ABSL_GUARDED_BY(mutex_) = false;
+    bool finished_ ABSL_GUARDED_BY(mutex_) = false;
   };
 
-  std::vector<std::string> services_;
+  void Forget(const std::shared_ptr<Conversation>& conversation) {
+    base::MutexLock lock(mutex_);
+    conversations_.erase(conversation);
+  }
+
+  const std::vector<std::string> services_;
+  base::Mutex mutex_;
+  bool ending_ ABSL_GUARDED_BY(mutex_) = false;
+  std::set<std::shared_ptr<Conversation>> conversations_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace shmemd::api

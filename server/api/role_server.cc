@@ -18,7 +18,7 @@ constexpr int kLeastPingIntervalMs = 10 * 1000;
 
 void SetLimits(const ApiLimits& limits, grpc::ServerBuilder& builder) {
   builder.SetMaxReceiveMessageSize(limits.max_message_bytes);
-  builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, limits.max_streams);
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, limits.calls.max_streams);
   builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS,
                              static_cast<int>(limits.handshake.count()));
   builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_IDLE_MS, static_cast<int>(limits.max_idle.count()));
@@ -85,16 +85,21 @@ absl::Status RoleServer::Start(std::vector<ListenSocket> listeners, const Certif
   }
   server_ = builder.BuildAndStart();
   if (server_ == nullptr) return absl::InternalError("gRPC did not start its server; its log says why");
-  accept_loop_ = std::make_unique<AcceptLoop>(connection_log_);
+  accept_loop_ = std::make_unique<AcceptLoop>(limits_.handshake, connection_log_);
   for (ListenSocket& listener : listeners) {
     const AcceptLoop::Acceptor& acceptor = listener.tls ? encrypted : plain;
     accept_loop_->Add(std::move(listener), acceptor);
   }
   accept_loop_->Start();
+  gate_.open_calls().SetOverloadListener([loop = accept_loop_.get()] { loop->EndFloods(); });
   return absl::OkStatus();
 }
 
-void RoleServer::MarkNotServing() { health_service_.Shutdown(); }
+void RoleServer::MarkNotServing() {
+  health_service_.Shutdown();
+  reflection_v1_.Shutdown();
+  reflection_v1alpha_.Shutdown();
+}
 
 void RoleServer::Shutdown(std::chrono::system_clock::time_point deadline) {
   if (server_ == nullptr) return;
@@ -102,6 +107,7 @@ void RoleServer::Shutdown(std::chrono::system_clock::time_point deadline) {
   accept_loop_->Stop();
   server_->Shutdown(deadline);
   server_.reset();
+  gate_.open_calls().SetOverloadListener(nullptr);
   accept_loop_.reset();
 }
 

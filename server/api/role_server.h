@@ -47,7 +47,7 @@ class RoleServer {
   // The listeners are borrowed until Shutdown, `certificates` as long as the server lives; needed where a
   // listener has TLS.
   absl::Status Start(std::vector<ListenSocket> listeners, const CertificateStore* certificates);
-  // Health says NOT_SERVING from here on, and streams that watch it end.
+  // Health says NOT_SERVING from here on; its streams and those of reflection end.
   void MarkNotServing();
   // Ends: calls that still run at `deadline` are cancelled.
   void Shutdown(std::chrono::system_clock::time_point deadline);

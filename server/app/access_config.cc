@@ -44,7 +44,7 @@ absl::Status AddIdentities(const std::string& key, const std::vector<std::string
 api::ApiLimits LimitsOf(const Config& config) {
   api::ApiLimits limits;
   limits.max_connections = static_cast<size_t>(config.max_connections);
-  limits.max_streams = static_cast<int>(config.max_streams);
+  limits.calls.max_streams = static_cast<int>(config.max_streams);
   limits.max_message_bytes = static_cast<int>(config.max_message_bytes);
   limits.handshake = std::chrono::milliseconds(config.handshake_timeout_ms);
   limits.max_idle = std::chrono::milliseconds(config.idle_timeout_ms);

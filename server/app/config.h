@@ -49,7 +49,7 @@ struct Config {
   int64_t max_window_bytes = int64_t{1} << 40;
   int64_t max_events = 4096;
   int64_t max_watchers = 1024;
-  int64_t max_connections = 256;
+  int64_t max_connections = 1024;
   int64_t max_streams = 100;
   int64_t max_message_bytes = 64 * 1024;
   int64_t max_open_calls = 4096;

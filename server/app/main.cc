@@ -1,10 +1,12 @@
 // shmemd: the sidecar, everything in one process.
 #include <absl/strings/str_split.h>
+#include <grpc/support/log.h>
 #include <signal.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 #include <sys/resource.h>
 
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <iostream>
@@ -14,6 +16,7 @@
 #include "server/app/config_text.h"
 #include "server/app/shmemd_app.h"
 #include "server/app/version.h"
+#include "server/base/clock.h"
 
 namespace {
 
@@ -29,7 +32,19 @@ std::string RaiseDescriptorLimit() {
   return "file descriptors: at most " + before + ", and no more: " + std::strerror(errno);
 }
 
+// gRPC writes a line for each handshake that fails, and anybody can make those: one a second is enough. A
+// function of C without a context, hence the static.
+void LogOfGrpc(gpr_log_func_args* line) {
+  static std::atomic<int64_t> next_ns{0};
+  constexpr int64_t kPauseNs = 1'000'000'000;
+  const int64_t now_ns = shmemd::base::MonotonicNanos();
+  int64_t due_ns = next_ns.load();
+  if (now_ns < due_ns || !next_ns.compare_exchange_strong(due_ns, now_ns + kPauseNs)) return;
+  spdlog::warn("gRPC: {}", line->message);
+}
+
 void StartLog(const std::string& level) {
+  gpr_set_log_function(&LogOfGrpc);
   spdlog::set_default_logger(spdlog::stderr_logger_mt("shmemd"));
   spdlog::set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %l %v");
   spdlog::set_level(spdlog::level::from_str(level));

@@ -89,6 +89,14 @@ relay::RelayConfig MakeRelayConfig(const Config& config) {
           .reconnect_max_ns = config.reconnect_max_ms * kNsPerMs};
 }
 
+std::vector<metrics::ProcessCollectable::Expiry> CertificateExpiries(const api::ApiServer& api) {
+  std::vector<metrics::ProcessCollectable::Expiry> out;
+  for (const auto& expiry : api.certificate_expiries()) {
+    out.push_back({expiry.file, static_cast<double>(expiry.time)});
+  }
+  return out;
+}
+
 }  // namespace
 
 ShmemdApp::ShmemdApp(Config config)
@@ -130,8 +138,13 @@ absl::Status ShmemdApp::StartServing() {
 
   if (config_.metrics_listen != "off") {
     auto http = metrics::HttpEndpoint::Start(
-        {config_.metrics_listen, kVersion, [this] { return WhyNotAlive(); }, [this] { return WhyNotReady(); },
-         &api_->call_stats(), [this] { return api_->watcher_count(); }},
+        {config_.metrics_listen,
+         kVersion,
+         [this] { return WhyNotAlive(); },
+         [this] { return WhyNotReady(); },
+         &api_->call_stats(),
+         {[this] { return api_->watcher_count(); }, [this] { return CertificateExpiries(*api_); }},
+         &api_->findings()},
         hub_);
     if (!http.ok()) return http.status();
     http_ = *std::move(http);

@@ -190,6 +190,12 @@ std::vector<prometheus::MetricFamily> BackendCollectable::Collect() const {
     AddConversation(samples, backend);
     if (backend.mode == state::Mode::kRelay) AddRelay(samples, backend);
   }
+  if (findings_ != nullptr) {
+    for (const state::ServerFinding& finding : findings_->List(false)) {
+      const std::string_view severity = state::SeverityName(state::FindingSeverity(finding.code));
+      samples.Add(Metric::kFindings, {"", severity, state::FindingCodeName(finding.code)}, 1);
+    }
+  }
   return samples.TakeFamilies();
 }
 

@@ -7,19 +7,22 @@
 #include <vector>
 
 #include "server/feed/hub.h"
+#include "server/feed/server_findings.h"
 
 namespace shmemd::metrics {
 
 class BackendCollectable final : public prometheus::Collectable {
  public:
-  // `hub` outlives the object.
-  explicit BackendCollectable(const feed::Hub& hub) : hub_(hub) {}
+  // Both outlive the object. `findings`: those about shmemd itself, which are counted with the others.
+  explicit BackendCollectable(const feed::Hub& hub, const feed::ServerFindings* findings = nullptr)
+      : hub_(hub), findings_(findings) {}
 
   // Any thread. Holds the replica only while the numbers are copied.
   std::vector<prometheus::MetricFamily> Collect() const override;
 
  private:
   const feed::Hub& hub_;
+  const feed::ServerFindings* findings_;
 };
 
 }  // namespace shmemd::metrics

@@ -81,9 +81,9 @@ bool WantsOpenMetrics(const mg_connection* connection) {
 HttpEndpoint::HttpEndpoint(Options options, const feed::Hub& hub)
     : options_(std::move(options)),
       hub_(hub),
-      backends_(hub),
+      backends_(hub, options_.findings),
       calls_(options_.calls),
-      process_(options_.version, hub, options_.watchers) {}
+      process_(options_.version, hub, options_.sources) {}
 
 // civetweb's acceptor looks up when somebody connects, else every two seconds: somebody connects.
 HttpEndpoint::~HttpEndpoint() {

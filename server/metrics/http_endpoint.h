@@ -34,7 +34,8 @@ class HttpEndpoint {
     Check alive;                             // /livez
     Check ready;                             // /readyz
     const feed::CallStats* calls = nullptr;  // of the API; outlives the endpoint
-    std::function<size_t()> watchers = {};   // streams of Watch that are open; empty: not shown
+    ProcessCollectable::Sources sources = {};
+    const feed::ServerFindings* findings = nullptr;  // about shmemd itself; outlive the endpoint
   };
 
   // Binds and starts to answer. `[::]` falls back to 0.0.0.0 where civetweb has no IPv6 (Debian's has none).

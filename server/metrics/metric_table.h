@@ -48,6 +48,7 @@ enum class Metric : uint8_t {
   kWatchers,
   kEventsDropped,
   kScrapeDuration,
+  kCertificateExpiry,
   kGrpcHandled,
   kGrpcHandling,
   kProcessCpuSeconds,

@@ -41,17 +41,21 @@ void AddEntryCount(Samples& samples, Metric metric, const char* directory) {
 
 }  // namespace
 
-ProcessCollectable::ProcessCollectable(std::string version, const feed::Hub& hub,
-                                       std::function<size_t()> watchers)
+ProcessCollectable::ProcessCollectable(std::string version, const feed::Hub& hub, Sources sources)
     : version_(std::move(version)),
       hub_(hub),
-      watchers_(std::move(watchers)),
+      sources_(std::move(sources)),
       start_time_seconds_(static_cast<double>(base::WallNanos()) / 1e9) {}
 
 std::vector<prometheus::MetricFamily> ProcessCollectable::Collect() const {
   Samples samples;
   samples.Add(Metric::kBuildInfo, {version_}, 1);
-  if (watchers_) samples.Add(Metric::kWatchers, {}, static_cast<double>(watchers_()));
+  if (sources_.watchers) samples.Add(Metric::kWatchers, {}, static_cast<double>(sources_.watchers()));
+  if (sources_.certificates) {
+    for (const Expiry& expiry : sources_.certificates()) {
+      samples.Add(Metric::kCertificateExpiry, {expiry.file}, expiry.time);
+    }
+  }
   samples.Add(Metric::kEventsDropped, {}, static_cast<double>(hub_.dropped_count()));
   samples.Add(Metric::kScrapeDuration, {}, scrape_seconds_.load(std::memory_order_relaxed));
   samples.Add(Metric::kProcessCpuSeconds, {}, CpuSeconds());

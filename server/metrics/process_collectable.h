@@ -15,9 +15,18 @@ namespace shmemd::metrics {
 
 class ProcessCollectable final : public prometheus::Collectable {
  public:
+  struct Expiry {
+    std::string file;  // "certificate", "client_ca"
+    double time = 0;   // seconds since the epoch
+  };
+  // What only others know; what is empty is not shown.
+  struct Sources {
+    std::function<size_t()> watchers;  // streams of Watch that are open
+    std::function<std::vector<Expiry>()> certificates;
+  };
+
   // `hub` outlives the object.
-  // `watchers`: how many streams of Watch are open; empty: not shown.
-  ProcessCollectable(std::string version, const feed::Hub& hub, std::function<size_t()> watchers = {});
+  ProcessCollectable(std::string version, const feed::Hub& hub, Sources sources = {});
 
   // Any thread. What /proc does not tell is left out.
   std::vector<prometheus::MetricFamily> Collect() const override;
@@ -27,7 +36,7 @@ class ProcessCollectable final : public prometheus::Collectable {
  private:
   const std::string version_;
   const feed::Hub& hub_;
-  const std::function<size_t()> watchers_;
+  const Sources sources_;
   const double start_time_seconds_;
   std::atomic<double> scrape_seconds_{0};
 };

@@ -342,13 +342,15 @@ TEST_F(MetricsTest, HistogramBucketsAreCumulativeAndEndAtInfinity) {
 }
 
 TEST_F(MetricsTest, TheProcessTellsOfItself) {
-  ProcessCollectable process("1.2.3", hub_, [] { return size_t{7}; });
+  const auto expiries = [] { return std::vector<ProcessCollectable::Expiry>{{"client_ca", 1.8e9}}; };
+  ProcessCollectable process("1.2.3", hub_, {[] { return size_t{7}; }, expiries});
   process.SetScrapeDuration(0.25);
   const Scrape scrape = ScrapeOf(process.Collect());
   EXPECT_EQ(scrape.at("shmemd_build_info{version=1.2.3}"), 1);
   EXPECT_EQ(scrape.at("shmemd_scrape_duration_seconds"), 0.25);
   EXPECT_EQ(scrape.at("shmemd_events_dropped_total"), 0);
   EXPECT_EQ(scrape.at("shmemd_watchers"), 7);
+  EXPECT_EQ(scrape.at("shmemd_certificate_expiry_timestamp_seconds{file=client_ca}"), 1.8e9);
   EXPECT_NEAR(scrape.at("process_start_time_seconds"), static_cast<double>(base::WallNanos()) / 1e9, 60);
   for (const char* name :
        {"process_cpu_seconds_total", "process_resident_memory_bytes", "process_virtual_memory_bytes",
