@@ -7,14 +7,15 @@
 #include <utility>
 #include <vector>
 
-#include "client/text.h"
+#include "client/print/text.h"
 
 namespace shmemd::shmemctl {
 namespace {
 
 constexpr char kFooter[] =
     R"(Endpoint: --endpoint, else SHMEMD_ENDPOINT, else unix:/run/shmemd/api.sock (to read) or
-unix:/run/shmemd/admin.sock (to change something).
+unix:/run/shmemd/admin.sock (to change something). TLS for host:port: --ca, --cert, --key, --server-name, else
+SHMEMD_CA, SHMEMD_CERT, SHMEMD_KEY, SHMEMD_SERVER_NAME.
 
 Exit codes: 0 ok, 1 failed, 2 wrong usage, 3 unreachable, 4 not found, 5 unhealthy, 6 findings (--fail-on),
 7 timeout.
@@ -23,7 +24,9 @@ Examples:
   shmemctl backends
   shmemctl regions gpu0
   shmemctl map gpu0/2
-  shmemctl mappings gpu0/2 -o json
+  shmemctl mappings gpu0/2 --watch
+  shmemctl events -f -o json
+  shmemctl attach gpu0 --frontend /run/backends/gpu0.sock
   shmemctl probe /run/backends/gpu0.sock
 )";
 
@@ -86,6 +89,14 @@ void CommandLine::AddCommonFlags(CLI::App* app, bool junit) {
   app->add_flag("--no-headers", options_.no_headers, "Rows only");
   app->add_flag("--bytes", options_.bytes, "Sizes as plain numbers of bytes");
   app->add_option("--endpoint", options_.endpoint, "Where shmemd is: unix:/path or host:port");
+  app->add_option("--ca", options_.tls.ca, "TLS: who signed the server's certificate (SHMEMD_CA)")
+      ->type_name("FILE");
+  app->add_option("--cert", options_.tls.certificate, "TLS: the certificate to show (SHMEMD_CERT)")
+      ->type_name("FILE");
+  app->add_option("--key", options_.tls.key, "TLS: its key (SHMEMD_KEY)")->type_name("FILE");
+  app->add_option("--server-name", options_.tls.server_name,
+                  "TLS: name in the server's certificate, if not the host's (SHMEMD_SERVER_NAME)")
+      ->type_name("NAME");
   app->add_option("--timeout", options_.timeout, "How long the command may take (10s)");
   app->add_option("--color", options_.color, "When to use colours (auto)")
       ->check(CLI::IsMember(std::set<std::string>{"auto", "always", "never"}));
@@ -118,19 +129,19 @@ int CommandLine::Refuse(const CLI::ParseError& error) const {
   }
   const std::string command = chosen.empty() ? "" : " " + where.get_name();
   std::fprintf(stderr, "%s\nTry: shmemctl%s --help\n", text.c_str(), command.c_str());
-  return static_cast<int>(client::ExitCode::kUsage);
+  return static_cast<int>(ExitCode::kUsage);
 }
 
 int CommandLine::RunChosen() {
   auto context = Context::Make(options_);
   if (!context.ok()) {
     std::fprintf(stderr, "shmemctl: %s\n", std::string(context.status().message()).c_str());
-    return static_cast<int>(client::ExitCode::kUsage);
+    return static_cast<int>(ExitCode::kUsage);
   }
-  const client::ExitCode code = chosen_(*context);
+  const ExitCode code = chosen_(*context);
   if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return static_cast<int>(code);
   std::perror("shmemctl: standard output");
-  return static_cast<int>(client::ExitCode::kGeneric);
+  return static_cast<int>(ExitCode::kGeneric);
 }
 
 int CommandLine::Run(int argc, char** argv) {

@@ -5,12 +5,12 @@
 #include <functional>
 #include <string>
 
-#include "client/rpc_error.h"
 #include "client/shmemctl/context.h"
+#include "client/shmemctl/rpc_error.h"
 
 namespace shmemd::shmemctl {
 
-using Action = std::function<client::ExitCode(Context&)>;
+using Action = std::function<ExitCode(Context&)>;
 
 class CommandLine {
  public:
@@ -40,6 +40,9 @@ void AddMappingCommands(CommandLine* line);
 void AddMapCommand(CommandLine* line);
 void AddEventsCommand(CommandLine* line);
 void AddProbeCommand(CommandLine* line);
+void AddAttachCommand(CommandLine* line);
+void AddDetachCommand(CommandLine* line);
+void AddResetPeaksCommand(CommandLine* line);
 void AddRefreshCommand(CommandLine* line);
 void AddHealthCommand(CommandLine* line);
 void AddMetricsCommand(CommandLine* line);

@@ -7,7 +7,7 @@
 
 #include <cstdio>
 
-#include "client/structured.h"
+#include "client/print/structured.h"
 
 namespace shmemd::shmemctl {
 namespace {
@@ -50,6 +50,7 @@ absl::StatusOr<Context> Context::Make(const Options& options) {
   context.quiet_ = options.quiet;
   context.timeout_ = *timeout;
   context.endpoint_ = options.endpoint;
+  context.tls_ = options.tls;
   context.style_.terminal = client::DetectTerminal(STDOUT_FILENO, ColorOf(options.color), options.width,
                                                    client::ProcessEnvironment);
   context.style_.wide = context.output_ == Output::kWide;
@@ -58,36 +59,65 @@ absl::StatusOr<Context> Context::Make(const Options& options) {
   return context;
 }
 
-absl::StatusOr<client::Client> Context::Connect(client::Role role) const {
-  auto endpoint = client::ResolveEndpoint(endpoint_, role, client::ProcessEnvironment);
-  if (!endpoint.ok()) return endpoint.status();
-  return client::Client(*std::move(endpoint), timeout_);
+absl::StatusOr<client::Client> Context::Connect(Role role) {
+  auto chosen = ChooseEndpoint(endpoint_, role, client::ProcessEnvironment);
+  if (!chosen.ok()) return chosen.status();
+  asked_ = *std::move(chosen);
+  auto tls = ChooseTls(tls_, asked_, client::ProcessEnvironment);
+  if (!tls.ok()) return tls.status();
+  auto client = client::Client::Create({.endpoint = asked_.text(), .tls = *std::move(tls)});
+  if (!client.ok()) return client.status();
+  return client->WithDeadline(std::chrono::system_clock::now() + timeout_);
 }
 
-void Context::Print(std::string_view text) const { std::fwrite(text.data(), 1, text.size(), stdout); }
+absl::Status Context::FollowOn() {
+  if (quiet_ || output_ == Output::kYaml) {
+    return absl::InvalidArgumentError("-q and -o yaml do not go with what is followed; try -o json");
+  }
+  on_terminal_ = ::isatty(STDOUT_FILENO) == 1 && output_ != Output::kJson;
+  json_lines_ = !on_terminal_;
+  return absl::OkStatus();
+}
+
+void Context::Print(std::string_view text) const {
+  if (capture_ != nullptr) {
+    *capture_ += text;
+  } else {
+    std::fwrite(text.data(), 1, text.size(), stdout);
+  }
+}
 
 void Context::Note(std::string_view text) const {
+  if (capture_ != nullptr) {
+    *capture_ += text;
+    *capture_ += '\n';
+    return;
+  }
   // What was printed before comes before it also where both go to one file.
   std::fflush(stdout);
   std::fprintf(stderr, "%.*s\n", static_cast<int>(text.size()), text.data());
 }
 
 void Context::PrintMessage(const google::protobuf::Message& message, std::string_view list_field) const {
-  PrintJson(client::ToJson(message, list_field));
+  if (json_lines_) {
+    Print(client::ToJsonLine(message, list_field));
+  } else {
+    PrintJson(client::ToJson(message, list_field));
+  }
 }
 
 void Context::PrintJson(const std::string& json) const {
   Print(output_ == Output::kYaml ? client::JsonToYaml(json) : json);
 }
 
-client::ExitCode Context::Fail(const absl::Status& status, const client::Endpoint& endpoint) const {
-  Note(absl::StrCat("shmemctl: ", client::DescribeError(status, endpoint)));
-  return client::ExitCodeOf(status);
+ExitCode Context::Fail(const absl::Status& status, const ChosenEndpoint& endpoint) const {
+  Note(absl::StrCat("shmemctl: ", DescribeError(status, endpoint)));
+  return ExitCodeOf(status);
 }
 
-client::ExitCode Context::Fail(const absl::Status& status) const {
+ExitCode Context::Fail(const absl::Status& status) const {
   Note(absl::StrCat("shmemctl: ", std::string(status.message())));
-  return client::ExitCodeOf(status);
+  return ExitCodeOf(status);
 }
 
 }  // namespace shmemd::shmemctl

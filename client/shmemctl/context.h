@@ -10,10 +10,10 @@
 #include <string>
 #include <string_view>
 
-#include "client/client.h"
-#include "client/endpoint.h"
-#include "client/rpc_error.h"
-#include "client/table.h"
+#include "client/print/table.h"
+#include "client/shmemctl/chosen_endpoint.h"
+#include "client/shmemctl/rpc_error.h"
+#include "shmemd/client.h"
 
 namespace shmemd::shmemctl {
 
@@ -23,6 +23,7 @@ enum class Output { kTable, kWide, kJson, kYaml, kJunit };
 struct Options {
   std::string output = "table";
   std::string endpoint;
+  client::TlsFiles tls;
   std::string timeout = "10s";
   std::string color = "auto";
   std::optional<int> width;
@@ -38,12 +39,23 @@ class Context {
 
   Output output() const { return output_; }
   bool quiet() const { return quiet_; }
-  bool structured() const { return output_ == Output::kJson || output_ == Output::kYaml; }
+  bool structured() const { return json_lines_ || output_ == Output::kJson || output_ == Output::kYaml; }
   const client::PrintStyle& style() const { return style_; }
   std::chrono::milliseconds timeout() const { return timeout_; }
 
-  // A client for the endpoint of this run. InvalidArgument for an endpoint that cannot be read.
-  absl::StatusOr<client::Client> Connect(client::Role role) const;
+  // A client for the endpoint of this run, of which all calls together may take the time of --timeout from
+  // here on. InvalidArgument for an endpoint or for TLS files that cannot be read.
+  absl::StatusOr<client::Client> Connect(Role role);
+  // What the last Connect chose.
+  const ChosenEndpoint& asked() const { return asked_; }
+
+  // From here on the command shows one thing again and again: a message is a line of JSON, unless a terminal
+  // is drawn on. InvalidArgument for flags that do not go with that.
+  absl::Status FollowOn();
+  bool on_terminal() const { return on_terminal_; }
+  bool json_lines() const { return json_lines_; }
+  // What is printed and noted goes there until the next call; nullptr: to standard output and error.
+  void Capture(std::string* text) { capture_ = text; }
 
   // To standard output.
   void Print(std::string_view text) const;
@@ -55,17 +67,22 @@ class Context {
   void PrintJson(const std::string& json) const;
 
   // Says on standard error what went wrong and returns the exit code for it.
-  client::ExitCode Fail(const absl::Status& status, const client::Endpoint& endpoint) const;
-  client::ExitCode Fail(const absl::Status& status) const;
+  ExitCode Fail(const absl::Status& status, const ChosenEndpoint& endpoint) const;
+  ExitCode Fail(const absl::Status& status) const;
 
  private:
   Context() = default;
 
   Output output_ = Output::kTable;
   bool quiet_ = false;
+  bool on_terminal_ = false;
+  bool json_lines_ = false;
+  std::string* capture_ = nullptr;
   client::PrintStyle style_;
   std::chrono::milliseconds timeout_{0};
   std::string endpoint_;
+  client::TlsFiles tls_;
+  ChosenEndpoint asked_;
 };
 
 }  // namespace shmemd::shmemctl

@@ -8,21 +8,20 @@
 #include <string>
 #include <vector>
 
-#include "client/event_printer.h"
-#include "client/resource_name.h"
-#include "client/shmemctl/command_line.h"
+#include "client/print/event_printer.h"
+#include "client/print/resource_name.h"
+#include "client/shmemctl/follow_events.h"
 
 namespace shmemd::shmemctl {
 namespace {
 
 namespace v1 = ::vhost::shmem::v1;
 
-using client::ExitCode;
-
 struct EventsArguments {
   std::string target;
   std::string since;
   std::vector<std::string> types;
+  bool follow = false;
 };
 
 // "10m": so long ago; else a time.
@@ -62,10 +61,11 @@ absl::StatusOr<v1::ListEventsRequest> MakeRequest(const EventsArguments& argumen
 ExitCode Events(Context& context, const EventsArguments& arguments) {
   const auto request = MakeRequest(arguments);
   if (!request.ok()) return context.Fail(request.status());
-  auto client = context.Connect(client::Role::kInspector);
+  if (arguments.follow) return FollowEvents(context, *request);
+  auto client = context.Connect(Role::kInspector);
   if (!client.ok()) return context.Fail(client.status());
   const auto list = client->ListEvents(*request);
-  if (!list.ok()) return context.Fail(list.status(), client->endpoint());
+  if (!list.ok()) return context.Fail(list.status(), context.asked());
   if (context.structured()) {
     context.PrintMessage(*list, "events");
   } else if (context.quiet()) {
@@ -86,9 +86,11 @@ void AddEventsCommand(CommandLine* line) {
   auto arguments = std::make_shared<EventsArguments>();
   CLI::App* command =
       line->Add("events", "List what happened last, oldest first; also of back-ends that are gone",
-                "events\nevents gpu0 --since 10m\nevents gpu0/2 --type MAPPED,UNMAPPED -o json",
+                "events\nevents gpu0 --since 10m\nevents -f\nevents gpu0/2 --type MAPPED,UNMAPPED -o json",
                 [arguments](Context& context) { return Events(context, *arguments); });
   command->add_option("BACKEND[/SHMID]", arguments->target, "Only of this back-end or region");
+  command->add_flag("-f,--follow", arguments->follow,
+                    "Then those that come, until Ctrl-C; lines of JSON unless on a terminal");
   command->add_option("--since", arguments->since,
                       "Only from then on: 10m (so long ago) or 2026-03-01T12:00:00Z");
   command->add_option("--type", arguments->types, "Only of these types, as MAPPED,DISCONNECTED")

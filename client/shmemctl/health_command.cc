@@ -8,18 +8,17 @@
 #include <utility>
 #include <vector>
 
-#include "client/backend_printer.h"
-#include "client/resource_name.h"
+#include "client/print/backend_printer.h"
+#include "client/print/resource_name.h"
+#include "client/print/structured.h"
+#include "client/print/text.h"
 #include "client/shmemctl/command_line.h"
-#include "client/structured.h"
-#include "client/text.h"
 
 namespace shmemd::shmemctl {
 namespace {
 
 namespace v1 = ::vhost::shmem::v1;
 
-using client::ExitCode;
 using Clock = std::chrono::steady_clock;
 
 struct HealthArguments {
@@ -30,7 +29,7 @@ struct HealthArguments {
 // What one look showed.
 struct Look {
   absl::Status error;
-  client::Endpoint endpoint;
+  ChosenEndpoint endpoint;
   std::string status;  // of grpc.health.v1
   bool serving = false;
   std::vector<v1::Backend> backends;
@@ -53,11 +52,11 @@ void LookAtBackends(client::Client* client, Look* look) {
   }
 }
 
-absl::StatusOr<Look> LookOnce(const Context& context, bool backends) {
-  auto client = context.Connect(client::Role::kInspector);
+absl::StatusOr<Look> LookOnce(Context& context, bool backends) {
+  auto client = context.Connect(Role::kInspector);
   if (!client.ok()) return client.status();
   Look look;
-  look.endpoint = client->endpoint();
+  look.endpoint = context.asked();
   const auto health = client->CheckHealth();
   look.error = health.status();
   if (!health.ok()) return look;
@@ -68,7 +67,7 @@ absl::StatusOr<Look> LookOnce(const Context& context, bool backends) {
 }
 
 // Looks until all is well or the time is over.
-absl::StatusOr<Look> LookFor(const Context& context, const HealthArguments& arguments) {
+absl::StatusOr<Look> LookFor(Context& context, const HealthArguments& arguments) {
   constexpr std::chrono::milliseconds kPause{100};
   const auto deadline = Clock::now() + std::chrono::duration<double>(arguments.wait_seconds);
   while (true) {

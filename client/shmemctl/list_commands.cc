@@ -4,18 +4,16 @@
 #include <memory>
 #include <string>
 
-#include "client/backend_printer.h"
-#include "client/finding_printer.h"
-#include "client/region_printer.h"
-#include "client/resource_name.h"
-#include "client/shmemctl/command_line.h"
+#include "client/print/backend_printer.h"
+#include "client/print/finding_printer.h"
+#include "client/print/region_printer.h"
+#include "client/print/resource_name.h"
+#include "client/shmemctl/show.h"
 
 namespace shmemd::shmemctl {
 namespace {
 
 namespace v1 = ::vhost::shmem::v1;
-
-using client::ExitCode;
 
 // A target that must not name a region.
 absl::StatusOr<client::Target> ParseBackend(const std::string& text) {
@@ -33,11 +31,9 @@ std::string Names(const Items& items) {
   return text;
 }
 
-ExitCode Backends(Context& context) {
-  auto client = context.Connect(client::Role::kInspector);
-  if (!client.ok()) return context.Fail(client.status());
-  const auto list = client->ListBackends();
-  if (!list.ok()) return context.Fail(list.status(), client->endpoint());
+absl::StatusOr<ExitCode> ShowBackends(Context& context, const client::Client& client) {
+  const auto list = client.ListBackends();
+  if (!list.ok()) return list.status();
   if (context.structured()) {
     context.PrintMessage(*list, "backends");
   } else if (context.quiet()) {
@@ -51,9 +47,10 @@ ExitCode Backends(Context& context) {
 }
 
 // The back-ends that the list is about.
-absl::StatusOr<v1::ListBackendsResponse> BackendsOf(client::Client* client, const client::Target& target) {
-  if (target.backend.empty()) return client->ListBackends();
-  auto backend = client->GetBackend(client::BackendName(target));
+absl::StatusOr<v1::ListBackendsResponse> BackendsOf(const client::Client& client,
+                                                    const client::Target& target) {
+  if (target.backend.empty()) return client.ListBackends();
+  auto backend = client.GetBackend(client::BackendName(target));
   if (!backend.ok()) return backend.status();
   v1::ListBackendsResponse list;
   *list.add_backends() = *std::move(backend);
@@ -73,23 +70,33 @@ void PrintRegions(const Context& context, const v1::ListBackendsResponse& backen
   }
 }
 
-ExitCode Regions(Context& context, const std::string& argument) {
-  const auto target = ParseBackend(argument);
-  if (!target.ok()) return context.Fail(target.status());
-  auto client = context.Connect(client::Role::kInspector);
-  if (!client.ok()) return context.Fail(client.status());
-  const auto list = client->ListRegions(client::BackendName(*target));
-  if (!list.ok()) return context.Fail(list.status(), client->endpoint());
+absl::StatusOr<ExitCode> ShowRegions(Context& context, const client::Client& client,
+                                     const client::Target& target) {
+  const auto list = client.ListRegions(client::BackendName(target));
+  if (!list.ok()) return list.status();
   if (context.structured()) {
     context.PrintMessage(*list, "regions");
   } else if (context.quiet()) {
     context.Print(Names(list->regions()));
   } else {
-    const auto backends = BackendsOf(&*client, *target);
-    if (!backends.ok()) return context.Fail(backends.status(), client->endpoint());
+    const auto backends = BackendsOf(client, target);
+    if (!backends.ok()) return backends.status();
     PrintRegions(context, *backends, *list);
   }
   return ExitCode::kOk;
+}
+
+struct RegionsArguments {
+  std::string backend;
+  bool watch = false;
+};
+
+ExitCode Regions(Context& context, const RegionsArguments& arguments) {
+  const auto target = ParseBackend(arguments.backend);
+  if (!target.ok()) return context.Fail(target.status());
+  return ShowOrWatch(
+      context, arguments.watch, client::BackendName(*target),
+      [&target](Context& to, const client::Client& client) { return ShowRegions(to, client, *target); });
 }
 
 void PrintFeatures(const Context& context, const v1::Backend& backend) {
@@ -107,10 +114,10 @@ void PrintFeatures(const Context& context, const v1::Backend& backend) {
 ExitCode Features(Context& context, const std::string& argument) {
   const auto target = ParseBackend(argument);
   if (!target.ok()) return context.Fail(target.status());
-  auto client = context.Connect(client::Role::kInspector);
+  auto client = context.Connect(Role::kInspector);
   if (!client.ok()) return context.Fail(client.status());
   const auto backend = client->GetBackend(client::BackendName(*target));
-  if (!backend.ok()) return context.Fail(backend.status(), client->endpoint());
+  if (!backend.ok()) return context.Fail(backend.status(), context.asked());
   if (context.structured()) {
     context.PrintMessage(*backend);
   } else {
@@ -123,6 +130,7 @@ struct FindingsArguments {
   std::string backend;
   std::string fail_on = "never";
   bool all = false;
+  bool watch = false;
 };
 
 // Whether an open finding is as bad as --fail-on says.
@@ -151,27 +159,39 @@ void PrintFindings(const Context& context, const v1::ListFindingsResponse& list,
   }
 }
 
+absl::StatusOr<ExitCode> ShowFindings(Context& context, const client::Client& client,
+                                      const FindingsArguments& arguments, const std::string& parent) {
+  const auto list = client.ListFindings(parent, arguments.all);
+  if (!list.ok()) return list.status();
+  PrintFindings(context, *list, arguments.all);
+  return IsBad(*list, arguments.fail_on) ? ExitCode::kFindings : ExitCode::kOk;
+}
+
 ExitCode Findings(Context& context, const FindingsArguments& arguments) {
   const auto target = ParseBackend(arguments.backend);
   if (!target.ok()) return context.Fail(target.status());
-  auto client = context.Connect(client::Role::kInspector);
-  if (!client.ok()) return context.Fail(client.status());
-  const auto list = client->ListFindings(client::BackendName(*target), arguments.all);
-  if (!list.ok()) return context.Fail(list.status(), client->endpoint());
-  PrintFindings(context, *list, arguments.all);
-  return IsBad(*list, arguments.fail_on) ? ExitCode::kFindings : ExitCode::kOk;
+  const std::string parent = client::BackendName(*target);
+  return ShowOrWatch(context, arguments.watch, parent, [&](Context& to, const client::Client& client) {
+    return ShowFindings(to, client, arguments, parent);
+  });
 }
 
 }  // namespace
 
 void AddListCommands(CommandLine* line) {
-  line->Add("backends", "List the attached back-ends", "backends\nbackends -o wide\nbackends -q", Backends);
+  auto watch = std::make_shared<bool>(false);
+  CLI::App* backends =
+      line->Add("backends", "List the attached back-ends", "backends\nbackends -o wide\nbackends --watch",
+                [watch](Context& context) { return ShowOrWatch(context, *watch, "", ShowBackends); });
+  AddWatchFlag(backends, watch.get());
 
-  auto regions = std::make_shared<std::string>();
-  line->Add("regions", "List shared memory regions, and what the back-end really sent about them",
-            "regions\nregions gpu0\nregions gpu0 -o json",
-            [regions](Context& context) { return Regions(context, *regions); })
-      ->add_option("BACKEND", *regions, "Only of this back-end");
+  auto arguments = std::make_shared<RegionsArguments>();
+  CLI::App* regions =
+      line->Add("regions", "List shared memory regions, and what the back-end really sent about them",
+                "regions\nregions gpu0\nregions gpu0 --watch",
+                [arguments](Context& context) { return Regions(context, *arguments); });
+  regions->add_option("BACKEND", arguments->backend, "Only of this back-end");
+  AddWatchFlag(regions, &arguments->watch);
 
   auto features = std::make_shared<std::string>();
   line->Add("features", "Show the features that a back-end offered and that were acknowledged",
@@ -185,6 +205,7 @@ void AddListCommands(CommandLine* line) {
                                 "findings\nfindings gpu0 -o wide\nfindings --fail-on warning -q",
                                 [findings](Context& context) { return Findings(context, *findings); });
   command->add_option("BACKEND", findings->backend, "Only of this back-end");
+  AddWatchFlag(command, &findings->watch);
   command->add_flag("--all", findings->all, "Those that no longer hold, too");
   command
       ->add_option("--fail-on", findings->fail_on,

@@ -5,17 +5,15 @@
 #include <string>
 #include <vector>
 
-#include "client/address_map.h"
-#include "client/resource_name.h"
+#include "client/print/address_map.h"
+#include "client/print/resource_name.h"
+#include "client/print/structured.h"
 #include "client/shmemctl/command_line.h"
-#include "client/structured.h"
 
 namespace shmemd::shmemctl {
 namespace {
 
 namespace v1 = ::vhost::shmem::v1;
-
-using client::ExitCode;
 
 // Up to so many mappings are listed below a picture.
 constexpr int64_t kMaxListed = 8;
@@ -50,10 +48,10 @@ absl::Status PrintPicture(const Context& context, client::Client* client,
 ExitCode Map(Context& context, const std::string& argument) {
   const auto target = client::ParseTarget(argument);
   if (!target.ok()) return context.Fail(target.status());
-  auto client = context.Connect(client::Role::kInspector);
+  auto client = context.Connect(Role::kInspector);
   if (!client.ok()) return context.Fail(client.status());
   const auto names = RegionNames(&*client, *target);
-  if (!names.ok()) return context.Fail(names.status(), client->endpoint());
+  if (!names.ok()) return context.Fail(names.status(), context.asked());
   std::vector<std::string> layouts;  // as JSON
   bool first = true;
   for (const std::string& name : *names) {
@@ -61,7 +59,7 @@ ExitCode Map(Context& context, const std::string& argument) {
     const bool went_away =
         layout.status().code() == absl::StatusCode::kNotFound && !target->shmid.has_value();
     if (went_away) continue;
-    if (!layout.ok()) return context.Fail(layout.status(), client->endpoint());
+    if (!layout.ok()) return context.Fail(layout.status(), context.asked());
     if (context.structured()) {
       layouts.push_back(client::ToJson(*layout));
       continue;
@@ -69,7 +67,7 @@ ExitCode Map(Context& context, const std::string& argument) {
     if (!first) context.Print("\n");
     first = false;
     const absl::Status printed = PrintPicture(context, &*client, *layout);
-    if (!printed.ok()) return context.Fail(printed, client->endpoint());
+    if (!printed.ok()) return context.Fail(printed, context.asked());
   }
   if (context.structured()) {
     context.PrintJson(target->shmid.has_value()

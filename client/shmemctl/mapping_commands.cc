@@ -8,16 +8,14 @@
 #include <string>
 #include <vector>
 
-#include "client/mapping_printer.h"
-#include "client/resource_name.h"
-#include "client/shmemctl/command_line.h"
+#include "client/print/mapping_printer.h"
+#include "client/print/resource_name.h"
+#include "client/shmemctl/show.h"
 
 namespace shmemd::shmemctl {
 namespace {
 
 namespace v1 = ::vhost::shmem::v1;
-
-using client::ExitCode;
 
 struct MappingsArguments {
   std::string target;
@@ -26,6 +24,7 @@ struct MappingsArguments {
   bool at_risk = false;
   bool stale = false;
   bool reverse = false;
+  bool watch = false;
 };
 
 std::string FilterOf(const MappingsArguments& arguments) {
@@ -43,17 +42,10 @@ std::string OrderOf(const MappingsArguments& arguments) {
   return "";
 }
 
-ExitCode Mappings(Context& context, const MappingsArguments& arguments) {
-  const auto target = client::ParseTarget(arguments.target);
-  if (!target.ok()) return context.Fail(target.status());
-  if (arguments.reverse && arguments.sort == "offset") {
-    return context.Fail(absl::InvalidArgumentError("--reverse goes with --sort size or --sort age"));
-  }
-  auto client = context.Connect(client::Role::kInspector);
-  if (!client.ok()) return context.Fail(client.status());
-  const auto list =
-      client->ListMappings(client::RegionName(*target), FilterOf(arguments), OrderOf(arguments));
-  if (!list.ok()) return context.Fail(list.status(), client->endpoint());
+absl::StatusOr<ExitCode> ShowMappings(Context& context, const client::Client& client,
+                                      const MappingsArguments& arguments, const std::string& parent) {
+  const auto list = client.ListMappings(parent, FilterOf(arguments), OrderOf(arguments));
+  if (!list.ok()) return list.status();
   if (context.structured()) {
     context.PrintMessage(*list, "mappings");
   } else if (context.quiet()) {
@@ -66,6 +58,18 @@ ExitCode Mappings(Context& context, const MappingsArguments& arguments) {
     context.Print(client::RenderMappings(*list, context.style()));
   }
   return ExitCode::kOk;
+}
+
+ExitCode Mappings(Context& context, const MappingsArguments& arguments) {
+  const auto target = client::ParseTarget(arguments.target);
+  if (!target.ok()) return context.Fail(target.status());
+  if (arguments.reverse && arguments.sort == "offset") {
+    return context.Fail(absl::InvalidArgumentError("--reverse goes with --sort size or --sort age"));
+  }
+  const std::string parent = client::RegionName(*target);
+  return ShowOrWatch(context, arguments.watch, parent, [&](Context& to, const client::Client& client) {
+    return ShowMappings(to, client, arguments, parent);
+  });
 }
 
 struct LookupArguments {
@@ -93,10 +97,10 @@ ExitCode Lookup(Context& context, const LookupArguments& arguments) {
   }
   const auto offset = ParseOffset(arguments.offset);
   if (!offset.ok()) return context.Fail(offset.status());
-  auto client = context.Connect(client::Role::kInspector);
+  auto client = context.Connect(Role::kInspector);
   if (!client.ok()) return context.Fail(client.status());
   const auto found = client->LookupMapping(client::RegionName(*target), *offset);
-  if (!found.ok()) return context.Fail(found.status(), client->endpoint());
+  if (!found.ok()) return context.Fail(found.status(), context.asked());
   if (context.structured()) {
     context.PrintMessage(*found);
   } else if (context.quiet()) {
@@ -111,7 +115,7 @@ void AddMappings(CommandLine* line) {
   auto arguments = std::make_shared<MappingsArguments>();
   CLI::App* command =
       line->Add("mappings", "List what is mapped",
-                "mappings\nmappings gpu0\nmappings gpu0/2 -o wide\nmappings --at-risk --sort size",
+                "mappings\nmappings gpu0\nmappings gpu0/2 --watch\nmappings --at-risk --sort size",
                 [arguments](Context& context) { return Mappings(context, *arguments); });
   command->add_option("BACKEND[/SHMID]", arguments->target, "Only of this back-end or region");
   command->add_flag("--at-risk", arguments->at_risk, "Only those that are unsafe to touch");
@@ -122,6 +126,7 @@ void AddMappings(CommandLine* line) {
       ->add_option("--sort", arguments->sort,
                    "By offset in the region (default), size (largest first) or age (oldest first)")
       ->check(CLI::IsMember(std::set<std::string>{"offset", "size", "age"}));
+  AddWatchFlag(command, &arguments->watch);
   command->add_flag("--reverse", arguments->reverse, "Smallest or newest first");
 }
 

@@ -4,20 +4,18 @@
 #include <memory>
 #include <string>
 
-#include "client/http_get.h"
 #include "client/shmemctl/command_line.h"
+#include "client/shmemctl/http_get.h"
 
 namespace shmemd::shmemctl {
 namespace {
 
-using client::ExitCode;
-
 ExitCode Metrics(Context& context, const std::string& address) {
-  const auto text = client::HttpGet(address, "/metrics", context.timeout());
+  const auto text = HttpGet(address, "/metrics", context.timeout());
   if (!text.ok()) {
     context.Note(absl::StrCat("shmemctl: cannot read http://", address,
                               "/metrics: ", std::string(text.status().message())));
-    return client::ExitCodeOf(text.status());
+    return ExitCodeOf(text.status());
   }
   if (!context.quiet()) context.Print(*text);
   return ExitCode::kOk;

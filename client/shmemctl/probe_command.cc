@@ -8,10 +8,10 @@
 #include <string>
 #include <vector>
 
-#include "client/probe_printer.h"
+#include "client/print/probe_printer.h"
+#include "client/print/text.h"
 #include "client/shmemctl/command_line.h"
 #include "client/shmemctl/socket_users.h"
-#include "client/text.h"
 #include "server/convert/probe_report.h"
 #include "server/frontend/prober.h"
 
@@ -19,8 +19,6 @@ namespace shmemd::shmemctl {
 namespace {
 
 namespace v1 = ::vhost::shmem::v1;
-
-using client::ExitCode;
 
 struct ProbeArguments {
   std::string socket;

@@ -2,8 +2,8 @@
 #include <memory>
 #include <string>
 
-#include "client/backend_printer.h"
-#include "client/resource_name.h"
+#include "client/print/backend_printer.h"
+#include "client/print/resource_name.h"
 #include "client/shmemctl/command_line.h"
 
 namespace shmemd::shmemctl {
@@ -11,18 +11,16 @@ namespace {
 
 namespace v1 = ::vhost::shmem::v1;
 
-using client::ExitCode;
-
 ExitCode Refresh(Context& context, const std::string& argument) {
   const auto target = client::ParseTarget(argument);
   if (!target.ok()) return context.Fail(target.status());
   if (target->backend.empty() || target->shmid.has_value()) {
     return context.Fail(absl::InvalidArgumentError("refresh takes one BACKEND"));
   }
-  auto client = context.Connect(client::Role::kAdmin);
+  auto client = context.Connect(Role::kAdmin);
   if (!client.ok()) return context.Fail(client.status());
   auto backend = client->RefreshBackend(client::BackendName(*target));
-  if (!backend.ok()) return context.Fail(backend.status(), client->endpoint());
+  if (!backend.ok()) return context.Fail(backend.status(), context.asked());
   if (context.structured()) {
     context.PrintMessage(*backend);
   } else if (!context.quiet()) {

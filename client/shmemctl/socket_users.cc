@@ -19,8 +19,8 @@
 #include <string_view>
 #include <system_error>
 
+#include "client/print/text.h"
 #include "client/shmemctl/unix_table.h"
-#include "client/text.h"
 #include "server/base/file_id.h"
 #include "server/base/unique_fd.h"
 

@@ -12,7 +12,6 @@
 #include <string_view>
 #include <vector>
 
-#include "server/api/page.h"
 #include "server/api/resource_name.h"
 #include "server/feed/replica.h"
 #include "server/state/event_log.h"
@@ -31,14 +30,17 @@ struct EventFilter {
 
   // An event of the back-end as a whole belongs to each of its regions, one of no back-end to all.
   bool Matches(std::string_view backend_id, std::optional<uint8_t> shmid, v1::Event::Type type) const;
+  // Of any type.
+  bool InScope(std::string_view backend_id, std::optional<uint8_t> shmid) const;
 };
 
 // InvalidArgument for a number that is no type, and for more than kMaxTypes.
 absl::StatusOr<uint64_t> ParseEventTypes(const google::protobuf::RepeatedField<int>& types);
 
-// At most range.limit entries after the revision range.after->rank, oldest first. Called with the replica
-// locked.
-std::vector<state::LogEntry> CopyEvents(const feed::ReplicaView& view, const EventFilter& filter,
-                                        const PageRange& range);
+// Appends entries after the revision `after`, oldest first, until there are `limit`; `after` is then the last
+// one that was looked at. True: there are more to look at, in another call, so that nobody waits long for the
+// replica. Called with the replica locked.
+bool CopyEvents(const feed::ReplicaView& view, const EventFilter& filter, size_t limit, uint64_t& after,
+                std::vector<state::LogEntry>& out);
 
 }  // namespace shmemd::api

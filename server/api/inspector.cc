@@ -317,7 +317,11 @@ grpc::Status Inspector::ListEvents(const v1::ListEventsRequest& request,
   PageRange range;
   if (grpc::Status status = ParseRange(request, key, range); !status.ok()) return status;
   std::vector<state::LogEntry> entries;
-  reader_([&](const feed::ReplicaView& view) { entries = CopyEvents(view, filter, range); });
+  uint64_t after = range.after ? range.after->rank : 0;
+  for (bool more = true; more;) {
+    reader_(
+        [&](const feed::ReplicaView& view) { more = CopyEvents(view, filter, range.limit, after, entries); });
+  }
   response.set_next_page_token(FillPage(
       entries, range, key,
       [](const state::LogEntry& entry) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <optional>
 #include <set>
 #include <utility>
 #include <variant>
@@ -36,13 +37,18 @@ Touches TouchedBy(const state::LogEntry& entry) {
 // What later entries bring along already, so that earlier ones need not.
 class Seen {
  public:
-  bool FirstOf(state::BackendHandle backend) { return backends_.insert(backend).second; }
+  // Of an entry about the back-end, or about one region only. Whoever watches one region is not told of the
+  // others, and must have the back-end from an entry that it is told of.
+  bool FirstAbout(state::BackendHandle backend, std::optional<uint8_t> shmid) {
+    if (backends_.count({backend, std::nullopt}) > 0) return false;
+    return backends_.insert({backend, shmid}).second;
+  }
   bool FirstOf(state::BackendHandle backend, uint8_t shmid) {
     return regions_.insert({backend, shmid}).second;
   }
 
  private:
-  std::set<state::BackendHandle> backends_;
+  std::set<std::pair<state::BackendHandle, std::optional<uint8_t>>> backends_;
   std::set<std::pair<state::BackendHandle, uint8_t>> regions_;
 };
 
@@ -60,7 +66,8 @@ void AddTouched(const feed::ReplicaView& view, Seen& seen, ChangeRecord& record)
   const state::Backend* backend = view.Find(entry.backend_id);
   // Gone since, or another one under the same id: then entries tell that, too.
   if (backend == nullptr || backend->handle() != entry.backend) return;
-  if (seen.FirstOf(entry.backend)) record.backend.push_back(convert::CopyBackend(*backend, 0));
+  if (seen.FirstAbout(entry.backend, convert::ShmidOf(entry)))
+    record.backend.push_back(convert::CopyBackend(*backend, 0));
   const Touches touches = TouchedBy(entry);
   if (touches == Touches::kItsRegion) {
     const uint8_t shmid = *convert::ShmidOf(entry);

@@ -1,9 +1,9 @@
 #include "server/api/watch_feed.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
-#include "server/api/watch_change.h"
 #include "server/base/thread_name.h"
 #include "server/convert/event.h"
 
@@ -41,13 +41,14 @@ bool WatchFeed::stopped() const {
   return stopping_;
 }
 
-bool WatchFeed::Join(const std::shared_ptr<ChangeListener>& listener) {
+bool WatchFeed::Join(const std::shared_ptr<ChangeListener>& listener, const std::string& backend_id) {
   base::MutexLock pulling(pull_mutex_);
   {
     base::MutexLock lock(mutex_);
-    if (listeners_.size() >= limits_.max_watchers || stopping_) return false;
-    listeners_.insert(listener);
-    if (listeners_.size() > 1) return true;
+    const size_t count = CountLocked();
+    if (count >= limits_.max_watchers || stopping_) return false;
+    listeners_[backend_id].insert(listener);
+    if (count > 0) return true;
   }
   // Nobody listened, so nothing was pulled: begin here.
   uint64_t revision = 0;
@@ -60,7 +61,10 @@ bool WatchFeed::Join(const std::shared_ptr<ChangeListener>& listener) {
 
 void WatchFeed::Leave(const std::shared_ptr<ChangeListener>& listener) {
   base::MutexLock lock(mutex_);
-  listeners_.erase(listener);
+  for (auto of_backend = listeners_.begin(); of_backend != listeners_.end();) {
+    of_backend->second.erase(listener);
+    of_backend = of_backend->second.empty() ? listeners_.erase(of_backend) : std::next(of_backend);
+  }
   if (!listeners_.empty()) return;
   watched_.store(false);
   ring_.clear();
@@ -69,12 +73,44 @@ void WatchFeed::Leave(const std::shared_ptr<ChangeListener>& listener) {
 
 size_t WatchFeed::watcher_count() const {
   base::MutexLock lock(mutex_);
-  return listeners_.size();
+  return CountLocked();
+}
+
+size_t WatchFeed::CountLocked() const {
+  size_t count = 0;
+  for (const auto& [backend_id, of_backend] : listeners_) count += of_backend.size();
+  return count;
 }
 
 std::vector<std::shared_ptr<ChangeListener>> WatchFeed::listeners() const {
   base::MutexLock lock(mutex_);
-  return {listeners_.begin(), listeners_.end()};
+  std::vector<std::shared_ptr<ChangeListener>> all;
+  for (const auto& [backend_id, of_backend] : listeners_) {
+    all.insert(all.end(), of_backend.begin(), of_backend.end());
+  }
+  return all;
+}
+
+// With many back-ends most changes concern few watchers. The others are woken from time to time, well before
+// the ring has turned over: then their cursors go on, and bookmarks are sent.
+std::vector<std::shared_ptr<ChangeListener>> WatchFeed::TakeConcerned(bool all) {
+  {
+    base::MutexLock lock(mutex_);
+    all |= all_touched_ || bytes_since_all_ > limits_.ring_bytes / 4;
+    const std::set<std::string> touched = std::exchange(touched_, {std::string()});
+    all_touched_ = false;
+    if (!all) {
+      std::vector<std::shared_ptr<ChangeListener>> concerned;
+      for (const std::string& backend_id : touched) {
+        const auto found = listeners_.find(backend_id);
+        if (found == listeners_.end()) continue;
+        concerned.insert(concerned.end(), found->second.begin(), found->second.end());
+      }
+      return concerned;
+    }
+    bytes_since_all_ = 0;
+  }
+  return listeners();
 }
 
 void WatchFeed::Notify() {
@@ -89,6 +125,7 @@ void WatchFeed::Notify() {
 void WatchFeed::Run() {
   base::NameThisThread("watch-feed");
   const auto tick = std::min(kTick, limits_.bookmark_after);
+  auto all_woken = std::chrono::steady_clock::now();
   while (true) {
     {
       base::MutexLock lock(mutex_);
@@ -100,7 +137,10 @@ void WatchFeed::Run() {
     bool more = true;
     while (more) {
       more = Pull();
-      for (const std::shared_ptr<ChangeListener>& listener : listeners()) listener->Wake();
+      const auto now = std::chrono::steady_clock::now();
+      const bool all = now - all_woken >= tick;
+      if (all) all_woken = now;
+      for (const std::shared_ptr<ChangeListener>& listener : TakeConcerned(all)) listener->Wake();
     }
   }
 }
@@ -128,15 +168,17 @@ bool WatchFeed::PullLocked() {
   });
   std::vector<Entry> entries;
   entries.reserve(records.size());
-  for (const ChangeRecord& record : records) {
-    v1::WatchResponse response;
-    *response.mutable_change() = ToProto(record);
-    Number(epoch, record.entry.revision, response);
-    entries.push_back({record.entry.revision, record.entry.backend_id, convert::ShmidOf(record.entry),
-                       convert::TypeOf(record.entry), record.entry.breaks_copies(), ToSlice(response)});
-  }
+  for (const ChangeRecord& record : records) entries.push_back(EntryOf(record, epoch));
   Append(std::move(entries), pulled, broken);
   return records.size() == kPullEntries;
+}
+
+WatchFeed::Entry WatchFeed::EntryOf(const ChangeRecord& record, uint64_t epoch) {
+  v1::WatchResponse response;
+  *response.mutable_change() = ToProto(record);
+  Number(epoch, record.entry.revision, response);
+  return {record.entry.revision,         record.entry.backend_id,      convert::ShmidOf(record.entry),
+          convert::TypeOf(record.entry), record.entry.breaks_copies(), ToSlice(response)};
 }
 
 void WatchFeed::Append(std::vector<Entry> entries, uint64_t pulled, bool broken) {
@@ -145,8 +187,12 @@ void WatchFeed::Append(std::vector<Entry> entries, uint64_t pulled, bool broken)
     ring_.clear();
     ring_bytes_ = 0;
     ring_after_ = pulled;
+    all_touched_ = true;
   }
   for (Entry& entry : entries) {
+    touched_.insert(entry.backend_id);
+    all_touched_ |= entry.backend_id.empty();
+    bytes_since_all_ += entry.bytes.size();
     ring_bytes_ += entry.bytes.size();
     ring_.push_back(std::move(entry));
   }
@@ -160,19 +206,41 @@ void WatchFeed::Append(std::vector<Entry> entries, uint64_t pulled, bool broken)
 
 bool WatchFeed::Cover(uint64_t revision) {
   base::MutexLock pulling(pull_mutex_);
-  bool kept = false;
-  reader_([&](const feed::ReplicaView& view) {
-    kept = revision >= view.events.complete_since() && revision <= view.revision;
-  });
-  if (!kept) return false;
+  uint64_t end = 0;
+  size_t room = 0;
   {
     base::MutexLock lock(mutex_);
-    if (revision >= ring_after_ && revision <= pulled_) return true;
+    end = ring_after_;
+    room = limits_.ring_bytes - std::min(limits_.ring_bytes, ring_bytes_);
   }
-  // Made anew from there on: the other cursors are revisions and stay right.
-  Append({}, revision, true);
-  while (PullLocked()) {
+  std::deque<Entry> older;
+  size_t bytes = 0;
+  uint64_t at = revision;
+  bool more = true;
+  while (more) {
+    uint64_t epoch = 0;
+    bool kept = false;
+    std::vector<ChangeRecord> records;
+    reader_([&](const feed::ReplicaView& view) {
+      epoch = view.events.epoch();
+      kept = revision >= view.events.complete_since() && revision <= view.revision;
+      if (kept && at < end) records = CopyChanges(view, at, kPullEntries);
+    });
+    if (!kept) return false;
+    more = records.size() == kPullEntries && records.back().entry.revision < end;
+    for (const ChangeRecord& record : records) {
+      at = record.entry.revision;
+      if (at > end) break;
+      older.push_back(EntryOf(record, epoch));
+      bytes += older.back().bytes.size();
+      if (bytes > room) return false;
+    }
   }
+  // Only put in front: the others' cursors are inside the ring, or at its end.
+  base::MutexLock lock(mutex_);
+  ring_.insert(ring_.begin(), std::make_move_iterator(older.begin()), std::make_move_iterator(older.end()));
+  ring_bytes_ += bytes;
+  ring_after_ = std::min(ring_after_, revision);
   return true;
 }
 
@@ -194,7 +262,7 @@ WatchFeed::Next WatchFeed::Find(const EventFilter& filter, uint64_t until, uint6
   auto entry = std::upper_bound(ring_.begin(), ring_.end(), cursor,
                                 [](uint64_t revision, const Entry& e) { return revision < e.revision; });
   for (; entry != ring_.end() && entry->revision <= until; ++entry) {
-    if (entry->breaks_copies) return Next::kBroken;
+    if (entry->breaks_copies && filter.InScope(entry->backend_id, entry->shmid)) return Next::kBroken;
     cursor = entry->revision;
     if (!filter.Matches(entry->backend_id, entry->shmid, entry->type)) continue;
     change = entry->bytes;

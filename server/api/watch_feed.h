@@ -12,6 +12,7 @@
 #include <chrono>
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -21,6 +22,7 @@
 
 #include "server/api/event_list.h"
 #include "server/api/replica_reader.h"
+#include "server/api/watch_change.h"
 #include "server/base/mutex.h"
 #include "vhost/shmem/v1/watch.pb.h"
 
@@ -53,8 +55,9 @@ class WatchFeed {
   const WatchLimits& limits() const { return limits_; }
   const ReplicaReader& reader() const { return reader_; }
 
-  // False: there are limits().max_watchers already, or shmemd ends.
-  bool Join(const std::shared_ptr<ChangeListener>& listener);
+  // It is woken when something happens to that back-end (empty: to any), and about once a second. False:
+  // there are limits().max_watchers already, or shmemd ends.
+  bool Join(const std::shared_ptr<ChangeListener>& listener, const std::string& backend_id);
   void Leave(const std::shared_ptr<ChangeListener>& listener);
   size_t watcher_count() const;
   std::vector<std::shared_ptr<ChangeListener>> listeners() const;
@@ -65,7 +68,8 @@ class WatchFeed {
   void End();
   bool stopped() const;
 
-  // Sees to it that the ring goes on after `revision`. False: what came then is not kept any more.
+  // Sees to it that the ring has everything after `revision`. False: that is not kept any more, or more than
+  // the ring has room for.
   bool Cover(uint64_t revision);
   // Sees to it that everything up to `revision` is in the ring.
   void CatchUp(uint64_t revision);
@@ -93,7 +97,11 @@ class WatchFeed {
   void Run();
   // True when there may be more.
   bool Pull();
+  // Those whom what was pulled since the last call concerns; or all.
+  std::vector<std::shared_ptr<ChangeListener>> TakeConcerned(bool all);
   bool PullLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(pull_mutex_);
+  static Entry EntryOf(const ChangeRecord& record, uint64_t epoch);
+  size_t CountLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Append(std::vector<Entry> entries, uint64_t pulled, bool broken);
 
   const ReplicaReader reader_;
@@ -103,7 +111,12 @@ class WatchFeed {
 
   mutable base::Mutex mutex_;
   base::CondVar wake_;
-  std::set<std::shared_ptr<ChangeListener>> listeners_ ABSL_GUARDED_BY(mutex_);
+  // By back-end; none of the sets is empty.
+  std::map<std::string, std::set<std::shared_ptr<ChangeListener>>> listeners_ ABSL_GUARDED_BY(mutex_);
+  // Back-ends since the last wake-up, and "": who listens to any.
+  std::set<std::string> touched_ ABSL_GUARDED_BY(mutex_){std::string()};
+  bool all_touched_ ABSL_GUARDED_BY(mutex_) = false;
+  size_t bytes_since_all_ ABSL_GUARDED_BY(mutex_) = 0;  // appended since all were woken
   std::deque<Entry> ring_ ABSL_GUARDED_BY(mutex_);
   size_t ring_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
   uint64_t ring_after_ ABSL_GUARDED_BY(mutex_) = 0;  // the ring has everything after this revision

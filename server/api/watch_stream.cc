@@ -78,7 +78,7 @@ grpc::Status WatchStream::Begin(const v1::WatchRequest& request) {
   }
   uint64_t revision = 0;
   uint64_t epoch = 0;
-  if (!feed_.Join(shared_from_this())) {
+  if (!feed_.Join(shared_from_this(), scope->backend_id.value_or(""))) {
     return feed_.stopped() ? ShuttingDown() : TooManyWatchers(feed_.limits().max_watchers);
   }
   feed_.reader()([&](const feed::ReplicaView& view) {

@@ -27,6 +27,9 @@ std::optional<Stretch> TouchedBy(const EventBody& body) {
   }
   if (const auto* unmap = std::get_if<UnmapSettled>(&body)) {
     const UnmapRequest& request = unmap->request;
+    // One that failed waits no more, and that is all.
+    if (unmap->failure != RequestFailure::kNone || unmap->error_number != 0)
+      return StretchOf(request.shmid, request.shm_offset, 1);
     return StretchOf(request.shmid, request.shm_offset, std::max<uint64_t>(request.len, 1));
   }
   if (const auto* unmap = std::get_if<UnmapRequested>(&body)) {

@@ -5,85 +5,33 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
-#include <map>
 #include <memory>
 #include <string>
 #include <utility>
 
+#include "shmemd/shmem_table.h"
 #include "tests/api/api_fixture.h"
 
 namespace shmemd::api {
 
-// Items by name. Does what the comments of v1::Change say, and nothing else.
-class WatchCopy {
+// The client library's table, comparable.
+class WatchCopy : public client::ShmemTable {
  public:
-  void Take(const v1::WatchResponse& response) {
-    if (response.has_snapshot_begin()) Clear();
-    for (const v1::Backend& item : response.snapshot().backends()) backends_[item.name()] = item;
-    for (const v1::Region& item : response.snapshot().regions()) regions_[item.name()] = item;
-    for (const v1::Mapping& item : response.snapshot().mappings()) mappings_[item.name()] = item;
-    if (response.has_change()) Take(response.change());
-  }
-
   // All of it, as text that is equal for equal states.
   std::string Text() const {
     std::string text;
-    for (const auto& [name, item] : backends_) text += item.ShortDebugString() + "\n";
-    for (const auto& [name, item] : regions_) text += item.ShortDebugString() + "\n";
-    for (const auto& [name, item] : mappings_) text += item.ShortDebugString() + "\n";
+    for (const auto& [name, item] : backends()) text += item.ShortDebugString() + "\n";
+    for (const auto& [name, item] : regions()) text += item.ShortDebugString() + "\n";
+    for (const auto& [name, item] : mappings()) text += item.ShortDebugString() + "\n";
     return text;
   }
   std::string names() const {
     std::string text;
-    for (const auto& [name, item] : backends_) text += name + " ";
-    for (const auto& [name, item] : regions_) text += name + " ";
-    for (const auto& [name, item] : mappings_) text += name + " ";
+    for (const auto& [name, item] : backends()) text += name + " ";
+    for (const auto& [name, item] : regions()) text += name + " ";
+    for (const auto& [name, item] : mappings()) text += name + " ";
     return text;
   }
-
-  void Put(const v1::Backend& item) { backends_[item.name()] = item; }
-  void Put(const v1::Region& item) { regions_[item.name()] = item; }
-  void Put(const v1::Mapping& item) { mappings_[item.name()] = item; }
-
- private:
-  void Clear() {
-    backends_.clear();
-    regions_.clear();
-    mappings_.clear();
-  }
-
-  template <typename Items>
-  static void EraseBelow(Items& items, const std::string& parent) {
-    auto it = items.lower_bound(parent + "/");
-    while (it != items.end() && it->first.starts_with(parent + "/")) it = items.erase(it);
-  }
-
-  void Take(const v1::Change& change) {
-    const std::string& backend = change.event().backend();
-    if (change.event().type() == v1::Event::DETACHED) {
-      backends_.erase(backend);
-      EraseBelow(regions_, backend);
-      EraseBelow(mappings_, backend);
-      return;
-    }
-    if (change.all_mappings_removed()) EraseBelow(mappings_, backend);
-    if (change.all_mappings_stale()) {
-      for (auto it = mappings_.lower_bound(backend + "/");
-           it != mappings_.end() && it->first.starts_with(backend + "/"); ++it) {
-        it->second.set_state(v1::Mapping::STALE);
-        it->second.set_unmap_pending(false);
-      }
-    }
-    for (const std::string& name : change.removed_mappings()) mappings_.erase(name);
-    for (const v1::Mapping& item : change.mappings()) Put(item);
-    for (const std::string& name : change.removed_regions()) regions_.erase(name);
-    for (const v1::Region& item : change.regions()) Put(item);
-    if (change.has_backend()) Put(change.backend());
-  }
-
-  std::map<std::string, v1::Backend> backends_;
-  std::map<std::string, v1::Region> regions_;
-  std::map<std::string, v1::Mapping> mappings_;
 };
 
 // What the lists say, of everything below `backend` ("-": all).

@@ -32,6 +32,14 @@ class WatchTest : public ApiTest {
   }
 
   WatchClient Watch(const v1::WatchRequest& request = {}) { return WatchClient(*inspector_, request); }
+  // What `change` does is told at once.
+  template <typename Change>
+  void Together(const Change& change) {
+    fleet_.SetListener(nullptr);
+    change();
+    fleet_.SetListener([this] { server_.ReplicaChanged(); });
+    server_.ReplicaChanged();
+  }
   void ExpectEqual(const WatchCopy& copy) { EXPECT_EQ(copy.Text(), StateOf(*inspector_)); }
 };
 
@@ -106,6 +114,54 @@ TEST_F(WatchTest, OfAChangeOfAllRegionsOnlyTheOneThatIsWatchedIsTold) {
   EXPECT_TRUE(change.change().all_mappings_removed());
   ASSERT_EQ(change.change().regions_size(), 1);
   EXPECT_EQ(change.change().regions(0).name(), "backends/a/regions/2");
+}
+
+TEST_F(WatchTest, WhoWatchesOneRegionIsToldOfTheBackendThoughAnotherRegionChangedAtOnce) {
+  v1::WatchRequest request;
+  request.set_parent("backends/a/regions/2");
+  WatchClient watch = Watch(request);
+  watch.UntilSynced();
+  Together([this] {
+    fleet_.Apply("a", state::StateChanged{state::BackendState::kNegotiating, {}});
+    fleet_.Map("a", 0, 0, kPage);
+  });
+  const v1::WatchResponse change = watch.Next();
+  EXPECT_EQ(change.change().event().type(), v1::Event::STATE_CHANGED);
+  EXPECT_EQ(change.change().backend().state(), v1::Backend::NEGOTIATING);
+}
+
+TEST_F(WatchTest, AChangeThatIsTooLargeToBeToldConcernsItsBackendAlone) {
+  fleet_.Attach("b");
+  for (uint64_t i = 0; i < 300; ++i) fleet_.Map("b", 0, i * kPage, kPage);
+  v1::WatchRequest request;
+  request.set_parent("backends/a");
+  WatchClient other = Watch(request);
+  other.UntilSynced();
+  WatchClient all = Watch();
+  all.UntilSynced();
+  fleet_.Map("b", 0, 0, 300 * kPage);
+  fleet_.Map("a", 0, 0, kPage);
+  EXPECT_EQ(other.Next().change().event().type(), v1::Event::MAPPED);
+  const v1::WatchResponse again = all.Next();
+  ASSERT_EQ(again.body_case(), Body::kSnapshotBegin);
+  EXPECT_EQ(again.snapshot_begin().reason(), v1::SnapshotBegin::EVENTS_LOST);
+  all.UntilSynced();
+  all.Until(fleet_.revision());
+  ExpectEqual(all.copy());
+}
+
+TEST_F(WatchTest, AnUnmapThatFailedTouchesNothingHoweverLongItIs) {
+  for (uint64_t i = 0; i < 300; ++i) fleet_.Map("a", 0, i * kPage, kPage);
+  WatchClient watch = Watch();
+  watch.UntilSynced();
+  state::UnmapSettled unmap;
+  unmap.request.len = ~uint64_t{0};
+  unmap.error_number = 22;
+  fleet_.Apply("a", unmap);
+  const v1::WatchResponse change = watch.Next();
+  ASSERT_EQ(change.body_case(), Body::kChange);
+  EXPECT_EQ(change.change().event().type(), v1::Event::UNMAP_FAILED);
+  ExpectEqual(watch.copy());
 }
 
 TEST_F(WatchTest, ABackendThatIsNotThereYetShowsUpWhenItIs) {
@@ -194,6 +250,22 @@ TEST_F(WatchTest, ASnapshotOfManySlicesIsRightWhileThingsChange) {
   ExpectEqual(watch.copy());
 }
 
+TEST_F(WatchTest, ABackendThatIsReplacedByOneOfItsNameInTheMiddleOfASnapshotIsRight) {
+  fleet_.Attach("b");
+  for (uint64_t i = 0; i < 4000; ++i) fleet_.Map("b", static_cast<uint8_t>(i % 3), i * 2 * kPage, kPage);
+  fleet_.Attach("c");
+  WatchClient watch = Watch();
+  for (int i = 0; i < 4; ++i) watch.Next();
+  fleet_.Detach("b");
+  fleet_.Attach("b");
+  // Not more than is kept, in regions and at offsets before and behind those that were sent.
+  for (uint64_t i = 0; i < 100; ++i) fleet_.Map("b", static_cast<uint8_t>(i % 7), i * 78 * kPage, kPage);
+  fleet_.Apply("b", state::RegionRetired{1});
+  watch.UntilSynced();
+  watch.Until(fleet_.revision());
+  ExpectEqual(watch.copy());
+}
+
 TEST_F(WatchTest, AClientThatLeavesInTheMiddleOfItsSnapshotIsForgotten) {
   fleet_.Attach("b");
   for (uint64_t i = 0; i < 9000; ++i) fleet_.Map("b", 0, i * 2 * kPage, kPage);
@@ -267,6 +339,92 @@ TEST(WatchLimits, SilenceIsBookmarkedAndWatchersAreCounted) {
   EXPECT_EQ(info.reason(), "TOO_MANY_WATCHERS");
   ASSERT_TRUE(details.details(1).UnpackTo(&retry));
   EXPECT_GT(retry.retry_delay().seconds(), 0);
+}
+
+TEST(WatchLimits, ATokenBehindMoreThanTheRingHoldsIsExpired) {
+  TempDir directory;
+  ApiConfig config = ConfigIn(directory);
+  config.watch.ring_bytes = size_t{32} << 10;
+  Fleet fleet;
+  feed::Control control;
+  ApiServer server(config, fleet.reader(), control);
+  fleet.SetListener([&server] { server.ReplicaChanged(); });
+  ASSERT_EQ(server.Start(), absl::OkStatus());
+  const auto inspector = v1::ShmemInspector::NewStub(ChannelTo("unix:" + config.socket.path));
+  fleet.Attach("a");
+  WatchClient watch(*inspector, {});
+  watch.UntilSynced();
+  v1::WatchRequest old;
+  old.set_resume_token(watch.token());
+  for (uint64_t i = 0; i < 200; ++i) {
+    fleet.Map("a", 0, i * kPage, kPage);
+    watch.Until(fleet.revision());
+  }
+  EXPECT_THAT(WatchClient(*inspector, old).Finish(),
+              IsError(StatusCode::OUT_OF_RANGE, "RESUME_TOKEN_EXPIRED"));
+  v1::WatchRequest fresh;
+  fresh.set_resume_token(watch.token());
+  WatchClient resumed(*inspector, fresh, watch.TakeCopy());
+  fleet.Map("a", 1, 0, kPage);
+  EXPECT_EQ(resumed.Next().body_case(), Body::kChange);
+  EXPECT_EQ(resumed.copy().Text(), StateOf(*inspector));
+}
+
+TEST(WatchLimits, WhoWatchesAQuietBackendIsNotLeftBehindByOthers) {
+  TempDir directory;
+  ApiConfig config = ConfigIn(directory);
+  config.watch.ring_bytes = size_t{512} << 10;
+  Fleet fleet;
+  feed::Control control;
+  ApiServer server(config, fleet.reader(), control);
+  fleet.SetListener([&server] { server.ReplicaChanged(); });
+  ASSERT_EQ(server.Start(), absl::OkStatus());
+  const auto inspector = v1::ShmemInspector::NewStub(ChannelTo("unix:" + config.socket.path));
+  for (const char* id : {"busy", "quiet"}) fleet.Attach(id);
+  v1::WatchRequest request;
+  request.set_parent("backends/quiet");
+  WatchClient quiet(*inspector, request);
+  quiet.UntilSynced();
+  request.set_parent("backends/busy");
+  WatchClient busy(*inspector, request);
+  busy.UntilSynced();
+  size_t bytes = 0;
+  for (uint64_t i = 0; bytes < 4 * config.watch.ring_bytes; ++i) {
+    fleet.Map("busy", 0, i * kPage, kPage);
+    bytes += busy.Next().ByteSizeLong();
+  }
+  fleet.Map("quiet", 0, 0, kPage);
+  EXPECT_EQ(quiet.Next().body_case(), Body::kChange);
+}
+
+TEST(WatchFeed, WhoResumesThrowsNobodyElseOff) {
+  struct Nobody final : ChangeListener {
+    void Wake() override {}
+    void End() override {}
+  };
+  Fleet fleet;
+  fleet.Attach("a");
+  const uint64_t before = fleet.revision();
+  fleet.Map("a", 0, 0, kPage);
+  WatchFeed feed(fleet.reader(), {});
+  ASSERT_TRUE(feed.Join(std::make_shared<Nobody>(), ""));
+  uint64_t cursor = fleet.revision();
+  fleet.Map("a", 0, kPage, kPage);
+  grpc::Slice change;
+  std::string backend_id;
+  // Ahead of what was pulled.
+  EXPECT_TRUE(feed.Cover(fleet.revision()));
+  feed.CatchUp(fleet.revision());
+  EXPECT_EQ(feed.Find({}, fleet.revision(), cursor, change, backend_id), WatchFeed::Next::kChange);
+  EXPECT_EQ(cursor, fleet.revision());
+  // Behind where the ring begins.
+  EXPECT_TRUE(feed.Cover(before));
+  EXPECT_EQ(feed.Find({}, fleet.revision(), cursor, change, backend_id), WatchFeed::Next::kNone);
+  cursor = before;
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_EQ(feed.Find({}, fleet.revision(), cursor, change, backend_id), WatchFeed::Next::kChange);
+  }
+  EXPECT_EQ(feed.Find({}, fleet.revision(), cursor, change, backend_id), WatchFeed::Next::kNone);
 }
 
 TEST(ResumeToken, ComesBackAsItWasAndDamageIsNoticed) {

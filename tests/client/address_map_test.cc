@@ -1,4 +1,4 @@
-#include "client/address_map.h"
+#include "client/print/address_map.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -6,7 +6,7 @@
 #include <sstream>
 #include <string>
 
-#include "client/text.h"
+#include "client/print/text.h"
 #include "tests/client/fake_shmemd.h"
 #include "tests/client/golden_file.h"
 

@@ -1,4 +1,4 @@
-#include "client/cell_grid.h"
+#include "client/print/cell_grid.h"
 
 #include <gtest/gtest.h>
 

@@ -78,6 +78,17 @@ class FakeShmemd::Inspector final : public v1::ShmemInspector::Service {
                 [](const v1::Region& item) { return item.name(); });
   }
 
+  grpc::Status GetRegion(grpc::ServerContext* context, const v1::GetRegionRequest* request,
+                         v1::Region* response) override {
+    if (!Begin(context)) return grpc::Status::CANCELLED;
+    for (const v1::Region& region : data_->regions) {
+      if (region.name() != request->name()) continue;
+      *response = region;
+      return grpc::Status::OK;
+    }
+    return NotFound(request->name(), "REGION_UNUSED");
+  }
+
   grpc::Status GetRegionLayout(grpc::ServerContext* context, const v1::GetRegionLayoutRequest* request,
                                v1::GetRegionLayoutResponse* response) override {
     if (!Begin(context)) return grpc::Status::CANCELLED;
@@ -167,18 +178,54 @@ class FakeShmemd::Inspector final : public v1::ShmemInspector::Service {
 class FakeShmemd::Admin final : public v1::ShmemAdmin::Service {
  public:
   explicit Admin(const CannedData* data) : data_(data) {}
+  const std::string& asked() const { return asked_; }
+
+  grpc::Status AttachBackend(grpc::ServerContext*, const v1::AttachBackendRequest* request,
+                             v1::Backend* response) override {
+    *response = request->backend();
+    response->set_name("backends/" + request->backend_id());
+    response->set_state(v1::Backend::CONNECTING);
+    return Answer(*request);
+  }
+
+  grpc::Status DetachBackend(grpc::ServerContext*, const v1::DetachBackendRequest* request,
+                             v1::DetachBackendResponse* response) override {
+    *response = data_->detached;
+    return Answer(*request);
+  }
 
   grpc::Status RefreshBackend(grpc::ServerContext*, const v1::RefreshBackendRequest* request,
                               v1::Backend* response) override {
-    if (!data_->admin.ok()) return data_->admin;
     for (const v1::Backend& backend : data_->backends) {
       if (backend.name() == request->name()) *response = backend;
     }
-    return response->name().empty() ? NotFound(request->name(), "BACKEND_NOT_FOUND") : grpc::Status::OK;
+    const grpc::Status status = Answer(*request);
+    return !status.ok() || !response->name().empty() ? status
+                                                     : NotFound(request->name(), "BACKEND_NOT_FOUND");
+  }
+
+  grpc::Status ProbeBackend(grpc::ServerContext*, const v1::ProbeBackendRequest* request,
+                            v1::ProbeReport* response) override {
+    response->set_failure("probed " + request->socket());
+    return Answer(*request);
+  }
+
+  grpc::Status ResetRegionPeaks(grpc::ServerContext*, const v1::ResetRegionPeaksRequest* request,
+                                v1::ResetRegionPeaksResponse* response) override {
+    for (const v1::Region& region : data_->regions) {
+      if (IsBelow(region.name(), request->name())) *response->add_regions() = region;
+    }
+    return Answer(*request);
   }
 
  private:
+  grpc::Status Answer(const google::protobuf::Message& request) {
+    asked_ = request.ShortDebugString();
+    return data_->admin;
+  }
+
   const CannedData* data_;
+  std::string asked_;
 };
 
 class FakeShmemd::Health final : public grpc::health::v1::Health::Service {
@@ -196,7 +243,8 @@ class FakeShmemd::Health final : public grpc::health::v1::Health::Service {
   const CannedData* data_;
 };
 
-FakeShmemd::FakeShmemd(CannedData data) : data_(std::move(data)) {
+FakeShmemd::FakeShmemd(CannedData data, std::shared_ptr<grpc::ServerCredentials> credentials)
+    : data_(std::move(data)) {
   std::string folder = "/tmp/shmemctl-test.XXXXXX";
   EXPECT_NE(::mkdtemp(folder.data()), nullptr);
   folder_ = folder;
@@ -206,6 +254,7 @@ FakeShmemd::FakeShmemd(CannedData data) : data_(std::move(data)) {
   health_ = std::make_unique<Health>(&data_);
   grpc::ServerBuilder builder;
   builder.AddListeningPort(endpoint(), grpc::InsecureServerCredentials());
+  if (credentials != nullptr) builder.AddListeningPort("localhost:0", credentials, &port_);
   builder.RegisterService(inspector_.get());
   builder.RegisterService(admin_.get());
   builder.RegisterService(health_.get());
@@ -224,5 +273,7 @@ int FakeShmemd::call_count() const { return inspector_->call_count(); }
 std::string FakeShmemd::asked_mappings() const { return inspector_->asked_mappings(); }
 
 v1::ListEventsRequest FakeShmemd::asked_events() const { return inspector_->asked_events(); }
+
+std::string FakeShmemd::asked_admin() const { return admin_->asked(); }
 
 }  // namespace shmemd::client

@@ -2,6 +2,7 @@
 // no model.
 #pragma once
 
+#include <grpcpp/security/server_credentials.h>
 #include <grpcpp/server.h>
 
 #include <atomic>
@@ -35,6 +36,7 @@ struct CannedData {
   bool silent = false;   // does not answer until the caller gives up
   grpc::Status admin;    // answer to every call of the admin service, when not OK
   bool serving = true;
+  v1::DetachBackendResponse detached;  // answer to DetachBackend
 };
 
 // Back-ends gpu0 (ACTIVE, regions 0, 2 and 5) and fs0 (DISCONNECTED, one region of unknown size).
@@ -49,19 +51,24 @@ v1::GetRegionLayoutResponse LayoutOf(const v1::Region& region, const std::string
 
 class FakeShmemd {
  public:
-  // Serves at unix:PATH, a path of its own, until it is destroyed.
-  explicit FakeShmemd(CannedData data);
+  // Serves at unix:PATH, a path of its own, until it is destroyed. With credentials also at a port of
+  // localhost.
+  explicit FakeShmemd(CannedData data, std::shared_ptr<grpc::ServerCredentials> credentials = nullptr);
   ~FakeShmemd();
   FakeShmemd(const FakeShmemd&) = delete;
   FakeShmemd& operator=(const FakeShmemd&) = delete;
 
   const std::string& path() const { return path_; }
   std::string endpoint() const { return "unix:" + path_; }
+  // "localhost:PORT", where there are credentials.
+  std::string address() const { return "localhost:" + std::to_string(port_); }
   // How many calls were made.
   int call_count() const;
   // Filter and order of the last ListMappings, as "FILTER|ORDER".
   std::string asked_mappings() const;
   v1::ListEventsRequest asked_events() const;
+  // The last request of the admin service, as text.
+  std::string asked_admin() const;
 
  private:
   class Inspector;
@@ -70,6 +77,7 @@ class FakeShmemd {
 
   std::string folder_;
   std::string path_;
+  int port_ = 0;
   CannedData data_;
   std::unique_ptr<Inspector> inspector_;
   std::unique_ptr<Admin> admin_;

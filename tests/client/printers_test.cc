@@ -4,11 +4,11 @@
 
 #include <string>
 
-#include "client/backend_printer.h"
-#include "client/finding_printer.h"
-#include "client/mapping_printer.h"
-#include "client/probe_printer.h"
-#include "client/region_printer.h"
+#include "client/print/backend_printer.h"
+#include "client/print/finding_printer.h"
+#include "client/print/mapping_printer.h"
+#include "client/print/probe_printer.h"
+#include "client/print/region_printer.h"
 #include "tests/client/fake_shmemd.h"
 #include "tests/client/golden_file.h"
 

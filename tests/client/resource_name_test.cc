@@ -1,4 +1,4 @@
-#include "client/resource_name.h"
+#include "client/print/resource_name.h"
 
 #include <gtest/gtest.h>
 

@@ -20,10 +20,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-struct Stream {
-  int fd = -1;
-  std::string text;
-};
+constexpr std::chrono::seconds kPatience(20);
 
 // What the child needs, prepared before the fork.
 struct Exec {
@@ -62,30 +59,6 @@ Exec Prepare(const std::string& name, const std::vector<std::string>& arguments,
   ::_exit(127);
 }
 
-// Reads until all ends are closed; a terminal whose other end is closed says EIO. False: the deadline passed.
-bool ReadAll(const std::vector<Stream*>& streams, Clock::time_point deadline) {
-  while (true) {
-    std::vector<pollfd> entries;
-    for (const Stream* stream : streams) {
-      if (stream->fd >= 0) entries.push_back({.fd = stream->fd, .events = POLLIN, .revents = 0});
-    }
-    if (entries.empty()) return true;
-    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now()).count();
-    if (left <= 0) return false;
-    ::poll(entries.data(), entries.size(), static_cast<int>(left));
-    for (Stream* stream : streams) {
-      if (stream->fd < 0) continue;
-      std::array<char, 4096> buffer;
-      const ssize_t got = ::read(stream->fd, buffer.data(), buffer.size());
-      if (got > 0) {
-        stream->text.append(buffer.data(), static_cast<size_t>(got));
-      } else if (got == 0 || (errno != EAGAIN && errno != EINTR)) {
-        ::close(std::exchange(stream->fd, -1));
-      }
-    }
-  }
-}
-
 std::pair<int, int> Pipe() {
   std::array<int, 2> ends;
   EXPECT_EQ(::pipe2(ends.data(), O_CLOEXEC), 0);
@@ -105,31 +78,84 @@ std::pair<int, int> Pty(int columns) {
 
 }  // namespace
 
-ProgramRun RunProgram(const std::string& name, const std::vector<std::string>& arguments,
-                      const ProgramOptions& options) {
+RunningProgram::RunningProgram(const std::string& name, const std::vector<std::string>& arguments,
+                               const ProgramOptions& options)
+    : name_(name) {
   Exec exec = Prepare(name, arguments, options);
   const auto [out_read, out_write] = options.terminal_columns ? Pty(*options.terminal_columns) : Pipe();
   const auto [err_read, err_write] = options.terminal_columns ? std::pair(-1, out_write) : Pipe();
   const int out_file = options.out_path.empty() ? -1 : ::open(options.out_path.c_str(), O_WRONLY | O_CLOEXEC);
-  const pid_t pid = ::fork();
-  if (pid == 0) BecomeProgram(&exec, out_file >= 0 ? out_file : out_write, err_write, options.uid);
+  pid_ = ::fork();
+  if (pid_ == 0) BecomeProgram(&exec, out_file >= 0 ? out_file : out_write, err_write, options.uid);
   if (out_file >= 0) ::close(out_file);
   ::close(out_write);
   if (err_write != out_write) ::close(err_write);
-  Stream out{.fd = out_read, .text = ""};
-  Stream err{.fd = err_read, .text = ""};
-  for (const Stream* stream : {&out, &err}) {
+  out_.fd = out_read;
+  err_.fd = err_read;
+  for (const Stream* stream : {&out_, &err_}) {
     if (stream->fd >= 0) ::fcntl(stream->fd, F_SETFL, O_NONBLOCK);
   }
-  const bool ended = ReadAll({&out, &err}, Clock::now() + std::chrono::seconds(20));
-  EXPECT_TRUE(ended) << name << " did not end; it said: " << out.text << err.text;
-  if (!ended) ::kill(pid, SIGKILL);
-  int status = 0;
-  ::waitpid(pid, &status, 0);
-  for (const Stream* stream : {&out, &err}) {
+}
+
+RunningProgram::~RunningProgram() {
+  if (pid_ > 0) {
+    ::kill(pid_, SIGKILL);
+    ::waitpid(pid_, nullptr, 0);
+  }
+  for (const Stream* stream : {&out_, &err_}) {
     if (stream->fd >= 0) ::close(stream->fd);
   }
-  return {.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : -1, .out = out.text, .err = err.text};
+}
+
+// A terminal whose other end is closed says EIO.
+bool RunningProgram::Read(Clock::time_point deadline) {
+  std::array<pollfd, 2> entries = {{{out_.fd, POLLIN, 0}, {err_.fd, POLLIN, 0}}};
+  const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now()).count();
+  if ((out_.fd < 0 && err_.fd < 0) || left <= 0) return false;
+  ::poll(entries.data(), entries.size(), static_cast<int>(left));
+  for (Stream* stream : {&out_, &err_}) {
+    if (stream->fd < 0) continue;
+    std::array<char, 4096> buffer;
+    const ssize_t got = ::read(stream->fd, buffer.data(), buffer.size());
+    if (got > 0) {
+      stream->text.append(buffer.data(), static_cast<size_t>(got));
+    } else if (got == 0 || (errno != EAGAIN && errno != EINTR)) {
+      ::close(std::exchange(stream->fd, -1));
+    }
+  }
+  return true;
+}
+
+bool RunningProgram::Says(const std::string& text) {
+  const auto deadline = Clock::now() + kPatience;
+  const auto said = [&] {
+    return out_.text.find(text) != std::string::npos || err_.text.find(text) != std::string::npos;
+  };
+  while (!said() && Read(deadline)) {
+  }
+  EXPECT_TRUE(said()) << name_ << " did not say " << text << ", but: " << out_.text << err_.text;
+  return said();
+}
+
+void RunningProgram::Signal(int number) const { ::kill(pid_, number); }
+
+void RunningProgram::CloseOutput() { ::close(std::exchange(out_.fd, -1)); }
+
+ProgramRun RunningProgram::Finish() {
+  const auto deadline = Clock::now() + kPatience;
+  while (Read(deadline)) {
+  }
+  const bool ended = out_.fd < 0 && err_.fd < 0;
+  EXPECT_TRUE(ended) << name_ << " did not end; it said: " << out_.text << err_.text;
+  if (!ended) ::kill(pid_, SIGKILL);
+  int status = 0;
+  ::waitpid(std::exchange(pid_, -1), &status, 0);
+  return {.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : -1, .out = out_.text, .err = err_.text};
+}
+
+ProgramRun RunProgram(const std::string& name, const std::vector<std::string>& arguments,
+                      const ProgramOptions& options) {
+  return RunningProgram(name, arguments, options).Finish();
 }
 
 }  // namespace shmemd::client

@@ -6,7 +6,7 @@
 
 #include <sstream>
 
-#include "client/text.h"
+#include "client/print/text.h"
 #include "tests/client/shmemctl_run.h"
 
 namespace shmemd::client {

@@ -1,4 +1,4 @@
-#include "client/structured.h"
+#include "client/print/structured.h"
 
 #include <gtest/gtest.h>
 

@@ -1,11 +1,11 @@
-#include "client/table.h"
+#include "client/print/table.h"
 
 #include <gtest/gtest.h>
 
 #include <sstream>
 #include <string>
 
-#include "client/text.h"
+#include "client/print/text.h"
 
 namespace shmemd::client {
 namespace {

@@ -1,4 +1,4 @@
-#include "client/terminal.h"
+#include "client/print/terminal.h"
 
 #include <gtest/gtest.h>
 #include <pty.h>

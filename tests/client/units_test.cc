@@ -1,4 +1,4 @@
-#include "client/units.h"
+#include "client/print/units.h"
 
 #include <gtest/gtest.h>
 

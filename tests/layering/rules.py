@@ -18,21 +18,29 @@ ALLOWED = {
                    "server/vhost/names.h", "proto"),
     "server/metrics": ("server/base", "server/state", "server/feed", "server/vhost/names.h"),
     "server/app": ("server", "proto"),
-    "client": ("proto",),
+    # The library that others link. Headers in client/include are installed, and so include one another only.
+    "client": ("client/include", "proto"),
+    "client/include": ("proto",),
+    # Text for people: what goes to a program goes through no printer.
+    "client/print": ("proto",),
     # The command line counts as the top floor: its probe needs no daemon and runs our own front-end.
-    "client/shmemctl": ("client", "proto", "server/base", "server/state", "server/frontend", "server/convert"),
+    "client/shmemctl": ("client/include", "client/print", "proto", "server/base", "server/state", "server/frontend", "server/convert"),
     # Peers share no code with the server, so that they cannot share its bugs.
     "tests/peers": (),
 }
 
 # How an include names a foreign library -> the folders that may.
 FOREIGN = {
-    r"grpc(pp)?/.*(?<!\.pb)\.h$|grpcpp/.*": ("server/api", "server/app", "client", "client/shmemctl"),
-    r"google/protobuf/.*": ("server/convert", "server/api", "server/app", "client", "client/shmemctl"),
+    r"grpc(pp)?/.*(?<!\.pb)\.h$|grpcpp/.*": ("server/api", "server/app", "client", "client/include"),
+    r"google/protobuf/.*": ("server/convert", "server/api", "server/app", "client", "client/include", "client/print",
+                            "client/shmemctl"),
     r"prometheus/.*|civetweb\.h|CivetServer\.h": ("server/metrics", "server/app"),
     # The mutex of an uninstrumented library reports false races: base/mutex.h is ours.
     r"absl/synchronization/.*": (),
 }
+
+# How includes of installed headers begin -> where they lie.
+ROOTS = {"shmemd/": "client/include/shmemd/"}
 
 MAX_LINES = 500
 FORBIDDEN_SUFFIX = r"(?:Impl|Manager|Helper|Helpers|Util|Utils)"

@@ -56,7 +56,7 @@ class TreeTest(unittest.TestCase):
 
     def test_no_way_around_by_a_relative_path(self):
         self.caught("server/state/region.cc", "../vhost/codec.h")
-        self.caught("client/table.cc", "table.h")
+        self.caught("client/print/table.cc", "table.h")
 
     def test_foreign_libraries_stay_in_their_folders(self):
         self.caught("server/convert/region.cc", "grpcpp/grpcpp.h")
@@ -66,9 +66,15 @@ class TreeTest(unittest.TestCase):
         self.clean("server/metrics/http.cc", "civetweb.h", "prometheus/collectable.h")
 
     def test_clients_know_the_contract_only(self):
-        self.clean("client/client.cc", "client/endpoint.h", "vhost/shmem/v1/inspector.grpc.pb.h")
-        self.caught("client/client.cc", "server/base/clock.h", "client/shmemctl/commands.h")
-        self.clean("client/shmemctl/probe.cc", "server/frontend/prober.h", "client/client.h")
+        self.clean("client/client.cc", "client/connection.h", "shmemd/client.h", "vhost/shmem/v1/inspector.grpc.pb.h")
+        self.caught("client/client.cc", "server/base/clock.h", "client/shmemctl/commands.h", "client/print/table.h")
+        self.clean("client/shmemctl/probe.cc", "server/frontend/prober.h", "shmemd/client.h", "client/print/table.h")
+        self.caught("client/shmemctl/probe.cc", "client/connection.h")
+        self.caught("client/print/table.cc", "shmemd/client.h")
+
+    def test_installed_headers_include_installed_headers(self):
+        self.clean("client/include/shmemd/client.h", "shmemd/endpoint.h", "vhost/shmem/v1/inspector.pb.h", "grpcpp/channel.h")
+        self.caught("client/include/shmemd/client.h", "client/connection.h", "server/base/clock.h")
         self.caught("client/shmemctl/probe.cc", "server/api/server.h")
 
     def test_peers_share_nothing_with_the_server(self):

@@ -1,0 +1,14 @@
+// Regions as text. Pure functions.
+#pragma once
+
+#include <string>
+
+#include "client/print/table.h"
+#include "vhost/shmem/v1/inspector.pb.h"
+
+namespace shmemd::client {
+
+// The table of `shmemctl regions`.
+std::string RenderRegions(const ::vhost::shmem::v1::ListRegionsResponse& regions, const PrintStyle& style);
+
+}  // namespace shmemd::client
