@@ -29,7 +29,7 @@ constexpr int kEntryKey = 1;
 constexpr int kEntryValue = 2;
 constexpr int kRetryDelay = 1;
 
-using FieldVisitor = std::function<void(int number, std::string value)>;
+using FieldVisitor = std::function<void(int number, const std::string& value)>;
 
 // Shows the texts, bytes and messages of a message, as far as it can be read.
 void EachField(const std::string& message, const FieldVisitor& visit) {
@@ -42,16 +42,16 @@ void EachField(const std::string& message, const FieldVisitor& visit) {
     }
     std::string value;
     if (!WireFormatLite::ReadBytes(&input, &value)) return;
-    visit(WireFormatLite::GetTagFieldNumber(tag), std::move(value));
+    visit(WireFormatLite::GetTagFieldNumber(tag), value);
   }
 }
 
 // Two fields of a message that has no more to say.
 std::pair<std::string, std::string> TwoFields(const std::string& message, int first, int second) {
   std::pair<std::string, std::string> fields;
-  EachField(message, [&](int number, std::string value) {
-    if (number == first) fields.first = std::move(value);
-    if (number == second) fields.second = std::move(value);
+  EachField(message, [&](int number, const std::string& value) {
+    if (number == first) fields.first = value;
+    if (number == second) fields.second = value;
   });
   return fields;
 }
@@ -67,7 +67,7 @@ std::optional<std::string> Payload(const absl::Status& status, const char* url) 
 absl::Status FromRpc(const grpc::Status& status) {
   if (status.ok()) return absl::OkStatus();
   absl::Status converted(static_cast<absl::StatusCode>(status.error_code()), status.error_message());
-  EachField(status.error_details(), [&](int number, std::string value) {
+  EachField(status.error_details(), [&](int number, const std::string& value) {
     if (number != kStatusDetails) return;
     auto [url, detail] = TwoFields(value, kAnyTypeUrl, kAnyValue);
     if (!url.empty()) converted.SetPayload(url, absl::Cord(std::move(detail)));
@@ -77,9 +77,9 @@ absl::Status FromRpc(const grpc::Status& status) {
 
 ErrorInfo ErrorInfoOf(const absl::Status& status) {
   ErrorInfo info;
-  EachField(Payload(status, kErrorInfoUrl).value_or(""), [&](int number, std::string value) {
-    if (number == kInfoReason) info.reason = std::move(value);
-    if (number == kInfoDomain) info.domain = std::move(value);
+  EachField(Payload(status, kErrorInfoUrl).value_or(""), [&](int number, const std::string& value) {
+    if (number == kInfoReason) info.reason = value;
+    if (number == kInfoDomain) info.domain = value;
     if (number == kInfoMetadata) info.metadata.insert(TwoFields(value, kEntryKey, kEntryValue));
   });
   return info;
@@ -88,15 +88,16 @@ ErrorInfo ErrorInfoOf(const absl::Status& status) {
 std::string ErrorReason(const absl::Status& status) { return ErrorInfoOf(status).reason; }
 
 std::optional<std::chrono::milliseconds> RetryDelay(const absl::Status& status) {
-  constexpr int64_t kMaxSeconds = 24 * 60 * 60;
+  constexpr int64_t kMaxSeconds = int64_t{24} * 60 * 60;
   const std::optional<std::string> payload = Payload(status, kRetryInfoUrl);
   if (!payload) return std::nullopt;
   google::protobuf::Duration delay;
   EachField(*payload, [&](int number, const std::string& value) {
     if (number == kRetryDelay && !delay.ParseFromString(value)) delay.Clear();
   });
-  const int64_t seconds = std::clamp<int64_t>(delay.seconds(), 0, kMaxSeconds);
-  return std::chrono::seconds(seconds) + std::chrono::milliseconds(delay.nanos() / 1'000'000);
+  const std::chrono::milliseconds part(delay.nanos() / 1'000'000);
+  const std::chrono::seconds whole(std::clamp<int64_t>(delay.seconds(), 0, kMaxSeconds));
+  return std::max(whole + part, std::chrono::milliseconds(0));
 }
 
 }  // namespace shmemd::client

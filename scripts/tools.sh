@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Puts pinned checkers into build/tools/bin; does nothing, quickly, for those that are there.
-# usage: tools.sh [buf] [promtool] [grpcurl] [kubernetes-validate]
+# usage: tools.sh [buf] [promtool] [grpcurl] [kubernetes-validate] [python-grpcio]
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 ROOT=$PWD TOOLS=$PWD/build/tools
@@ -18,12 +18,13 @@ install_buf() {
   ln -sf ../npm/node_modules/.bin/buf "$TOOLS/bin/buf"
 }
 
-# promtool out of Debian's package without installing it: that would start a Prometheus server.
+# promtool and prometheus out of Debian's package without installing it: that would start a server.
 install_promtool() {
   local work=$TOOLS/promtool
   mkdir -p "$work"
   download "$work" || { apt update && download "$work"; } || die "cannot download Debian's package prometheus"
-  dpkg-deb --fsys-tarfile "$work"/prometheus_*.deb | tar -x -C "$TOOLS/bin" --strip-components=3 ./usr/bin/promtool
+  dpkg-deb --fsys-tarfile "$work"/prometheus_*.deb |
+    tar -x -C "$TOOLS/bin" --strip-components=3 ./usr/bin/promtool ./usr/bin/prometheus
   rm -r "$work"
 }
 
@@ -36,11 +37,23 @@ install_grpcurl() {
   GOBIN=$TOOLS/bin GOFLAGS=-trimpath go install "github.com/fullstorydev/grpcurl/cmd/grpcurl@v$GRPCURL_VERSION"
 }
 
-# kubernetes-validate from PyPI, in a venv of its own; it carries the schemas.
+# make_venv NAME REQUIREMENTS: a venv of its own, with just what the file pins.
+make_venv() {
+  python3 -m venv --clear "$TOOLS/$1" || die "python3 -m venv does not work: apt-get install python3-venv"
+  "$TOOLS/$1/bin/pip" install --quiet --disable-pip-version-check --no-deps -r "$2"
+}
+
+# kubernetes-validate from PyPI; it carries the schemas.
 install_kubernetes-validate() {
-  python3 -m venv --clear "$TOOLS/venv" || die "python3 -m venv does not work: apt-get install python3-venv"
-  "$TOOLS/venv/bin/pip" install --quiet --disable-pip-version-check --no-deps -r scripts/tools/requirements.txt
+  make_venv venv scripts/tools/requirements.txt
   ln -sf ../venv/bin/kubernetes-validate "$TOOLS/bin/"
+}
+
+# A Python that has grpcio from PyPI, as orchestrators written in Python use it.
+install_python-grpcio() {
+  make_venv venv-grpcio scripts/tools/grpcio.txt
+  printf '#!/bin/sh\nexec "$(dirname "$0")/../venv-grpcio/bin/python" "$@"\n' >"$TOOLS/bin/python-grpcio"
+  chmod +x "$TOOLS/bin/python-grpcio"
 }
 
 # What says which version of a tool is wanted.
@@ -49,7 +62,8 @@ pin_of() {
     buf) cat scripts/tools/package-lock.json ;;
     grpcurl) echo "$GRPCURL_VERSION" ;;
     kubernetes-validate) cat scripts/tools/requirements.txt ;;
-    promtool) echo bookworm ;;
+    promtool) echo bookworm, both programs ;;
+    python-grpcio) cat scripts/tools/grpcio.txt ;;
     *) die "no tool '$1'" ;;
   esac
 }

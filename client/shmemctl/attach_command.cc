@@ -186,11 +186,11 @@ ExitCode Attach(Context& context, const AttachArguments& arguments) {
 }
 
 void AddHow(CLI::App* command, AttachArguments* arguments) {
-  CLI::Option_group* how = command->add_option_group("How", "one of");
-  how->add_option("--relay", arguments->relay,
-                  "Next to a running VM: shmemd listens for the VMM at the first socket and connects to the "
-                  "back-end at "
-                  "the second; connect: or listen: in front of a path says otherwise")
+  CLI::Option_group* how = command->add_option_group("How", "How shmemd is to look at it");
+  how->add_option(
+         "--relay", arguments->relay,
+         "Next to a running VM: listens at VMM, connects to BACKEND; listen: or connect: in front says "
+         "otherwise")
       ->type_name("VMM,BACKEND");
   how->add_option("--frontend", arguments->frontend, "Developing a back-end: shmemd is its only front-end")
       ->type_name("SOCKET");

@@ -17,6 +17,7 @@ enum class Role { kInspector, kAdmin };
 
 struct ChosenEndpoint : client::Endpoint {
   std::string origin;  // "--endpoint", "SHMEMD_ENDPOINT", "default"
+  bool tls = false;    // whether it is asked with TLS
 };
 
 // The flag, else SHMEMD_ENDPOINT, else the default socket of the role. InvalidArgument names who said what

@@ -65,6 +65,7 @@ absl::StatusOr<client::Client> Context::Connect(Role role) {
   asked_ = *std::move(chosen);
   auto tls = ChooseTls(tls_, asked_, client::ProcessEnvironment);
   if (!tls.ok()) return tls.status();
+  asked_.tls = tls->has_value();
   auto client = client::Client::Create({.endpoint = asked_.text(), .tls = *std::move(tls)});
   if (!client.ok()) return client.status();
   return client->WithDeadline(std::chrono::system_clock::now() + timeout_);

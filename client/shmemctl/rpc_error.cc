@@ -21,8 +21,10 @@ std::string Where(const ChosenEndpoint& endpoint) {
 // Nobody answered there at all, as opposed to an answer that says that something else is out of reach.
 std::string DescribeUnreachable(const absl::Status& status, const ChosenEndpoint& endpoint) {
   const std::string diagnosis = DiagnoseEndpoint(endpoint);
+  const bool plain_address = endpoint.path.empty() && !endpoint.tls;
   return absl::StrCat("cannot reach shmemd at ", Where(endpoint), ": ",
-                      diagnosis.empty() ? Message(status) : diagnosis);
+                      diagnosis.empty() ? Message(status) : diagnosis,
+                      plain_address ? "\n  where it serves TLS: --ca FILE --cert FILE --key FILE" : "");
 }
 
 // Where the role is served: the server knows best.

@@ -74,6 +74,16 @@ int Serve(const sigset_t& signals, int argc, char** argv, shmemd::app::ShmemdApp
   return number;
 }
 
+// Whether there was another signal to end; does not wait.
+bool EndIsPending(const sigset_t& signals) {
+  constexpr timespec kNow{0, 0};
+  int number = 0;
+  do {
+    number = sigtimedwait(&signals, nullptr, &kNow);
+  } while (number == SIGHUP);
+  return number > 0;
+}
+
 int Refuse(const absl::Status& status) {
   std::cerr << "shmemd: " << status.message() << "\n";
   return 1;
@@ -105,7 +115,8 @@ int main(int argc, char** argv) {
     spdlog::info("{}", std::string(text));
   }
   const int end_signal = Serve(signals, argc, argv, **app);
-  spdlog::info("{}: ending", end_signal == SIGTERM ? "SIGTERM" : "SIGINT");
+  spdlog::info("{}: ending; another one ends at once", end_signal == SIGTERM ? "SIGTERM" : "SIGINT");
+  (*app)->Drain([&signals] { return EndIsPending(signals); });
   app->reset();
   spdlog::info("ended");
   return 0;

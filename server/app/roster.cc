@@ -50,7 +50,7 @@ absl::Status Roster::OpenRelays() {
   Restore();
   for (auto& [id, entry] : entries_) {
     if (!IsRelay(entry.spec) || !entry.attached) continue;
-    const absl::Status status = movers_.relay.Attach(entry.spec);
+    absl::Status status = movers_.relay.Attach(entry.spec);
     if (status.ok()) continue;
     if (entry.spec.origin == state::Origin::kConfig) return status;
     entry.attached = false;
@@ -145,16 +145,16 @@ void Roster::Enqueue(std::function<CommandResult()> run, int64_t deadline_ns,
   CommandResult refused;
   {
     base::MutexLock lock(mutex_);
-    if (stopping_) {
-      refused = Failed(CommandFailure::kShuttingDown, "shmemd is shutting down");
-    } else if (orders_.size() >= kMaxOrders) {
-      refused = Failed(CommandFailure::kTooManyCommands, absl::StrCat(kMaxOrders, " calls wait already"));
-    } else {
+    if (!stopping_ && orders_.size() < kMaxOrders) {
       orders_.push_back({std::move(run), deadline_ns, std::move(done)});
+      woken_.notify_all();
+      return;
     }
+    refused = stopping_
+                  ? Failed(CommandFailure::kShuttingDown, "shmemd is shutting down")
+                  : Failed(CommandFailure::kTooManyCommands, absl::StrCat(kMaxOrders, " calls wait already"));
   }
-  if (refused.failure != CommandFailure::kNone) return done(refused);
-  woken_.notify_all();
+  done(refused);
 }
 
 state::BackendSpec Roster::relay_defaults() const {

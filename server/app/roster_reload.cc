@@ -76,6 +76,13 @@ void Roster::ReloadNow(const Config& config) {
       changes.failed.push_back(spec.id);
     }
   }
+  for (auto& [id, entry] : entries_) {
+    if (entry.attached) continue;
+    // Written down, and not to be had so far.
+    entry.attached =
+        SocketUser(entry.spec).empty() && AttachCommand(entry.spec, false).failure == CommandFailure::kNone;
+    (entry.attached ? changes.added : changes.failed).push_back(id);
+  }
   spdlog::info("reload: {}", changes.Text());
   if (const std::vector<std::string> keys = ChangedSettings(config_, config); !keys.empty())
     spdlog::warn("reload: changed, but only a restart takes them: {}", absl::StrJoin(keys, ", "));

@@ -25,6 +25,9 @@ constexpr uint8_t kFrontendSource = 1;
 constexpr uint8_t kRelaySource = 2;
 constexpr int64_t kTurnDeadlineNs = 10'000'000'000;
 constexpr int64_t kAttachDeadlineNs = 2'000'000'000;
+constexpr int64_t kNsPerMs = 1'000'000;
+// How often a drain looks whether somebody is in a hurry.
+constexpr int64_t kHurryPeriodNs = 100 * kNsPerMs;
 
 uint64_t PageSize() { return static_cast<uint64_t>(sysconf(_SC_PAGESIZE)); }
 
@@ -70,7 +73,6 @@ absl::StatusOr<api::ApiConfig> MakeApiConfig(const Config& config) {
 }
 
 frontend::FrontendConfig MakeFrontendConfig(const Config& config) {
-  constexpr int64_t kNsPerMs = 1'000'000;
   frontend::FrontendConfig frontend;
   frontend.timeouts.connect_ns = config.connect_timeout_ms * kNsPerMs;
   frontend.timeouts.query_ns = config.query_timeout_ms * kNsPerMs;
@@ -82,7 +84,6 @@ frontend::FrontendConfig MakeFrontendConfig(const Config& config) {
 }
 
 relay::RelayConfig MakeRelayConfig(const Config& config) {
-  constexpr int64_t kNsPerMs = 1'000'000;
   return {.query_timeout_ns = config.query_timeout_ms * kNsPerMs,
           .reconnect_min_ns = config.reconnect_min_ms * kNsPerMs,
           .reconnect_max_ns = config.reconnect_max_ms * kNsPerMs};
@@ -190,6 +191,43 @@ absl::Status ShmemdApp::MakeMovers() {
       config_, RosterMovers{*loop_, control_, *relay_, relay_control_},
       [this](const auto& read) { hub_.Read(read); }, std::move(state_file));
   return absl::OkStatus();
+}
+
+ShmemdApp::RelayedBackends ShmemdApp::Relayed(uint64_t& revision) const {
+  RelayedBackends relayed;
+  hub_.Read([&](const feed::ReplicaView& view) {
+    revision = view.revision;
+    for (const auto& [id, backend] : view.backends) {
+      if (backend->spec().mode != state::Mode::kRelay) continue;
+      relayed[id] = backend->status().state == state::BackendState::kDetaching;
+    }
+  });
+  return relayed;
+}
+
+void ShmemdApp::Drain(const std::function<bool()>& hurry) {
+  const int64_t deadline_ns = base::MonotonicNanos() + config_.shutdown_timeout_ms * kNsPerMs;
+  ready_.store(false);
+  roster_->Stop();
+  relay_->Drain();
+  api_->Shutdown(std::chrono::milliseconds(config_.shutdown_timeout_ms));
+  uint64_t revision = 0;
+  RelayedBackends relayed = Relayed(revision);
+  bool hurried = hurry();
+  while (!relayed.empty() && !hurried && base::MonotonicNanos() < deadline_ns) {
+    hub_.WaitForChange(revision, std::min(deadline_ns, base::MonotonicNanos() + kHurryPeriodNs));
+    const RelayedBackends before = std::exchange(relayed, Relayed(revision));
+    for (const auto& [id, in_session] : before) {
+      if (in_session && !relayed.contains(id))
+        spdlog::info("back-end {}: drained, its session ended by itself", id);
+    }
+    hurried = hurry();
+  }
+  for (const auto& [id, in_session] : relayed) {
+    if (in_session)
+      spdlog::warn("back-end {}: its session is closed {}; the VM loses the device", id,
+                   hurried ? "at once" : "at the deadline (timeouts.shutdown)");
+  }
 }
 
 ShmemdApp::~ShmemdApp() {

@@ -7,6 +7,9 @@
 #include <absl/status/statusor.h>
 
 #include <atomic>
+#include <cstdint>
+#include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -31,7 +34,8 @@ class ShmemdApp {
   static absl::StatusOr<std::unique_ptr<ShmemdApp>> Start(const Config& config);
   // What Start would refuse of a configuration without opening anything, in the same words.
   static absl::Status Check(const Config& config);
-  // Ends what Start began: API first, so that nobody is told of back-ends that go away because we do.
+  // Ends what Start began: API first, so that nobody is told of back-ends that go away because we do. Relayed
+  // sessions that Drain did not wait for are closed.
   ~ShmemdApp();
   ShmemdApp(const ShmemdApp&) = delete;
   ShmemdApp& operator=(const ShmemdApp&) = delete;
@@ -42,11 +46,20 @@ class ShmemdApp {
   // Makes what is attached as `config` names it; the log says what came of it.
   void Reload(const Config& config) { roster_->Reload(config); }
 
+  // The first part of the end, within timeouts.shutdown: nobody is served any more, streams are told so, and
+  // relayed sessions may end by themselves. Asked every now and then, `hurry` ends the waiting when it is
+  // true. The log says of each session how it ended.
+  void Drain(const std::function<bool()>& hurry);
+
  private:
+  using RelayedBackends = std::map<std::string, bool>;
+
   explicit ShmemdApp(Config config);
   absl::Status StartServing();
   absl::Status MakeMovers();
   void AwaitBackends() const;
+  // Of a relay that drains: by id, whether a session lives.
+  RelayedBackends Relayed(uint64_t& revision) const;
   std::string WhyNotAlive() const;
   std::string WhyNotReady() const;
 

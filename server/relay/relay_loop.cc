@@ -67,6 +67,23 @@ absl::Status RelayLoop::Start() {
   return absl::OkStatus();
 }
 
+void RelayLoop::Drain() {
+  if (!thread_.joinable()) return;
+  draining_.store(true, std::memory_order_release);
+  loop_->Wake();
+}
+
+void RelayLoop::RetireAll() {
+  for (size_t left = entries_.size(); left > 0; --left) {
+    RelayEntry& entry = *entries_[left - 1];
+    if (entry.in_session()) {
+      entry.Retire();
+    } else {
+      Remove(entry);
+    }
+  }
+}
+
 void RelayLoop::Stop() {
   if (!thread_.joinable()) return;
   stopping_.store(true, std::memory_order_release);
@@ -82,6 +99,7 @@ void RelayLoop::Run() {
     if (publisher_.resync_pending()) wait_ns = hub_has_room ? 0 : kResyncWaitNs;
     const size_t ran = loop_->Turn(wait_ns);
     turns_.store(true, std::memory_order_release);
+    if (draining_.exchange(false, std::memory_order_acq_rel)) RetireAll();
     closer_.Tend();
     // Messages first; but a session that always has one must not hide the others from the readers.
     if (publisher_.resync_pending() && (ran == 0 || hub_has_room)) hub_has_room = publisher_.ResyncStep();

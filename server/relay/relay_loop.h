@@ -41,6 +41,9 @@ class RelayLoop final : EntryObserver {
   // Begins to connect and to accept, and to take commands: its threads are made here, so that a loop without
   // anything to relay costs none. Once.
   absl::Status Start();
+  // Any thread: no more sessions. Who waits for one is let go, and its back-end is detached; those that live
+  // go on and are shown DETACHING, each is detached when it is over.
+  void Drain();
   // Ends all sessions, answers what is under way with kShuttingDown, joins the thread.
   void Stop();
 
@@ -53,6 +56,7 @@ class RelayLoop final : EntryObserver {
             const RelayConfig& config, uint8_t source);
   void Run();
   void TakeCommands();
+  void RetireAll();
   void Execute(uint64_t id, const feed::RefreshCommand& command);
   void Execute(uint64_t id, const feed::ProbeCommand& command);
   void Execute(uint64_t id, const feed::AttachCommand& command);
@@ -76,6 +80,7 @@ class RelayLoop final : EntryObserver {
   feed::Publisher publisher_;
   std::minstd_rand random_;
   std::vector<std::unique_ptr<RelayEntry>> entries_;
+  std::atomic<bool> draining_{false};
   std::atomic<bool> stopping_{false};
   std::atomic<bool> turns_{false};  // it has begun to
   std::thread thread_;

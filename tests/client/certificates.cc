@@ -19,7 +19,7 @@ Certificates::Certificates() {
   Run("openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=ca "
       "-keyout " +
       Key("ca") + " -out " + Certificate("ca"));
-  Sign("server", "subjectAltName=DNS:localhost,DNS:shmemd.test");
+  Sign("server", "subjectAltName=IP:127.0.0.1,DNS:shmemd.test");
   Sign("client", "subjectAltName=URI:spiffe://test/client");
 }
 

@@ -1,4 +1,4 @@
-// Certificates of a test's own, made by openssl: a CA, a server for "localhost", and a client.
+// Certificates of a test's own, made by openssl: a CA, a server at 127.0.0.1, and a client.
 #pragma once
 
 #include <string>

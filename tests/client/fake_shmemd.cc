@@ -254,7 +254,7 @@ FakeShmemd::FakeShmemd(CannedData data, std::shared_ptr<grpc::ServerCredentials>
   health_ = std::make_unique<Health>(&data_);
   grpc::ServerBuilder builder;
   builder.AddListeningPort(endpoint(), grpc::InsecureServerCredentials());
-  if (credentials != nullptr) builder.AddListeningPort("localhost:0", credentials, &port_);
+  if (credentials != nullptr) builder.AddListeningPort("127.0.0.1:0", credentials, &port_);
   builder.RegisterService(inspector_.get());
   builder.RegisterService(admin_.get());
   builder.RegisterService(health_.get());

@@ -60,8 +60,9 @@ class FakeShmemd {
 
   const std::string& path() const { return path_; }
   std::string endpoint() const { return "unix:" + path_; }
-  // "localhost:PORT", where there are credentials.
-  std::string address() const { return "localhost:" + std::to_string(port_); }
+  // "127.0.0.1:PORT", where there are credentials; no name, for c-ares keeps a few bytes of each that it
+  // looks up.
+  std::string address() const { return "127.0.0.1:" + std::to_string(port_); }
   // How many calls were made.
   int call_count() const;
   // Filter and order of the last ListMappings, as "FILTER|ORDER".

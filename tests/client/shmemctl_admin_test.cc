@@ -138,6 +138,7 @@ TEST(Tls, ByFlagsOrEnvironment) {
   EXPECT_EQ(Ctl(fake, ask, environment).out, "fs0\ngpu0\n");
   EXPECT_EQ(Ctl(fake, {"backends", "-q"}, environment).out, "fs0\ngpu0\n");  // the Unix socket: not for it
   EXPECT_EQ(Ctl(fake, with({"--ca", ca})).exit_code, 3);
+  EXPECT_THAT(Ctl(fake, ask).err, HasSubstr("where it serves TLS: --ca FILE --cert FILE --key FILE"));
   EXPECT_THAT(Ctl(fake, with({"--cert", cert, "--key", key})).err, HasSubstr("TLS needs --ca FILE"));
   EXPECT_THAT(Ctl(fake, with({"--ca", ca, "--cert", cert})).err, HasSubstr("go together"));
   EXPECT_THAT(Ctl(fake, with({"--ca", "/nonexistent"})).err, HasSubstr("the CA /nonexistent cannot be read"));

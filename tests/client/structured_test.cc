@@ -61,5 +61,13 @@ TEST(Yaml, TornJsonEnds) {
     EXPECT_FALSE(JsonToYaml(json.substr(0, length)).empty());
 }
 
+TEST(JsonLine, IsOneLine) {
+  v1::ListMappingsResponse list;
+  EXPECT_EQ(ToJsonLine(list, "mappings"), "{\"mappings\":[]}\n");
+  EXPECT_EQ(ToJsonLine(list), "{}\n");
+  list.add_mappings()->set_name("a\nb");
+  EXPECT_EQ(ToJsonLine(list, "mappings"), "{\"mappings\":[{\"name\":\"a\\nb\"}]}\n");
+}
+
 }  // namespace
 }  // namespace shmemd::client

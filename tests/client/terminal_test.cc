@@ -7,6 +7,8 @@
 #include <map>
 #include <string>
 
+#include "client/print/screen.h"
+
 namespace shmemd::client {
 namespace {
 
@@ -56,6 +58,19 @@ TEST(Terminal, Utf8ByTheFirstVariableThatIsSet) {
   EXPECT_TRUE(utf8({{"LANG", "de_DE.UTF-8"}}));
   EXPECT_TRUE(utf8({{"LC_CTYPE", "C.utf8"}, {"LANG", "C"}}));
   EXPECT_FALSE(utf8({{"LC_ALL", "C"}, {"LANG", "C.UTF-8"}}));
+}
+
+TEST(Screen, DrawsOverWhatWasThere) {
+  Screen screen;
+  EXPECT_EQ(screen.Draw("one\ntwo\n", 50), "\x1b[2J\x1b[Hone\x1b[K\ntwo\x1b[K\n\x1b[J");
+  EXPECT_EQ(screen.Draw("three\n", 50), "\x1b[Hthree\x1b[K\n\x1b[J");
+}
+
+TEST(Screen, WhatDoesNotFitIsCounted) {
+  EXPECT_EQ(Screen().Draw("a\nb\nc\nd\n", 4),
+            "\x1b[2J\x1b[Ha\x1b[K\nb\x1b[K\n... 2 more lines\x1b[K\n\x1b[J");
+  EXPECT_EQ(Screen().Draw("a\nb\nc\n", 4), "\x1b[2J\x1b[Ha\x1b[K\nb\x1b[K\nc\x1b[K\n\x1b[J");
+  EXPECT_EQ(Screen().Draw("a\nb\nc\nd\n", 0), "\x1b[2J\x1b[Ha\x1b[K\nb\x1b[K\nc\x1b[K\nd\x1b[K\n\x1b[J");
 }
 
 }  // namespace

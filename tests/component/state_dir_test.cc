@@ -80,7 +80,12 @@ TEST_F(StateDirTest, ARelayThatCannotListenAfterARestartStaysWrittenDown) {
   EXPECT_THAT(Ids(), IsEmpty());
   EXPECT_TRUE(Logged("it is not attached, but stays in state_dir"));
   EXPECT_THAT(admin_->Attach(request), IsError(StatusCode::FAILED_PRECONDITION, "LISTEN_FAILED"));
+  shmemd_->process().Signal(SIGHUP);
+  EXPECT_TRUE(Logged("reload: not done media0"));
   std::filesystem::rename(Path("away"), Path("dir"));
+  shmemd_->process().Signal(SIGHUP);
+  EXPECT_TRUE(Logged("reload: added media0"));
+  EXPECT_THAT(Ids(), ElementsAre("media0"));
   EXPECT_THAT(admin_->Attach(request), IsOk());
   Kill();
   StartWithState();

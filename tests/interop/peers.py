@@ -87,6 +87,9 @@ class Process:
     def alive(self) -> bool:
         return self._child.poll() is None
 
+    def signal(self, number: int) -> None:
+        self._child.send_signal(number)
+
     def kill(self) -> None:
         """SIGKILL: nothing of the process outlives this call, whatever state it was in."""
         self._child.kill()
