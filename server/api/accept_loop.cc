@@ -157,8 +157,8 @@ void AcceptLoop::Receive(size_t index, base::UniqueFd connection) {
   client.listener = index;
   client.deadline_ns = base::MonotonicNanos() + std::chrono::nanoseconds(first_byte_).count();
   const First first = LookAt(client.connection.get());
-  if (first == First::kSpeaks) HandOver(std::move(client));
-  if (first != First::kSilent) return;
+  if (first == First::kGone) return;
+  if (first == First::kSpeaks) return HandOver(std::move(client));
   // A flood of silent ones pushes out its own kind: whoever wants something says so at once.
   if (silent_.size() >= kMaxSilent) silent_.pop_front();
   silent_.push_back(std::move(client));

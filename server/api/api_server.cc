@@ -31,10 +31,9 @@ absl::StatusOr<bool> ListenNeedsTls(const ApiConfig& config) {
   return config.listen_tls || !*loopback;
 }
 
-absl::Status NoTls(const char* setting, const std::string& address, bool always) {
-  return absl::InvalidArgumentError(absl::StrCat(
-      setting, " ", address, always ? "" : ": is no loopback address, and only those are served without TLS",
-      always ? " needs" : "; it needs", " tls.certificate, tls.key and tls.client_ca"));
+absl::Status NoTls(const char* setting, const std::string& address, const char* why) {
+  return absl::InvalidArgumentError(
+      absl::StrCat(setting, ": ", address, why, " needs tls.certificate, tls.key and tls.client_ca"));
 }
 
 }  // namespace
@@ -61,13 +60,17 @@ absl::Status ApiServer::Check(const ApiConfig& config) {
     const absl::StatusOr<bool> tls = ListenNeedsTls(config);
     if (!tls.ok()) return tls.status();
     needs_tls = *tls;
-    if (needs_tls && !config.tls) return NoTls("api.listen", config.listen, *tls && config.listen_tls);
+    if (needs_tls && !config.tls) {
+      return NoTls(
+          "api.listen", config.listen,
+          config.listen_tls ? "" : " is no loopback address, and only those are served without TLS; it");
+    }
   }
   if (!config.admin_listen.empty()) {
     const absl::StatusOr<bool> loopback = TcpListener::IsLoopback("api.admin_listen", config.admin_listen);
     if (!loopback.ok()) return loopback.status();
     needs_tls = true;
-    if (!config.tls) return NoTls("api.admin_listen", config.admin_listen, true);
+    if (!config.tls) return NoTls("api.admin_listen", config.admin_listen, "");
     if (config.admin_listen_identities.empty()) {
       return absl::InvalidArgumentError(
           "api.admin_listen: api.admin_listen_identities names nobody who may change things; \"*\" is "

@@ -93,7 +93,7 @@ std::string SubjectOf(const X509& certificate) {
 std::string SerialOf(const X509& certificate) {
   const Owned<BIGNUM> number(ASN1_INTEGER_to_BN(X509_get0_serialNumber(&certificate), nullptr));
   char* text = number == nullptr ? nullptr : BN_bn2hex(number.get());
-  const std::string serial = text == nullptr ? "" : text;
+  std::string serial = text == nullptr ? "" : text;
   OPENSSL_free(text);
   return serial;
 }

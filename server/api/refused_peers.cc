@@ -12,7 +12,7 @@ namespace {
 
 constexpr size_t kMaxPeers = 32;
 constexpr int64_t kTimeNs = 2'000'000'000;
-constexpr size_t kReadBytes = 16 * 1024;
+constexpr size_t kReadBytes = size_t{16} * 1024;
 
 }  // namespace
 

@@ -51,7 +51,7 @@ struct Config {
   int64_t max_watchers = 1024;
   int64_t max_connections = 1024;
   int64_t max_streams = 100;
-  int64_t max_message_bytes = 64 * 1024;
+  int64_t max_message_bytes = int64_t{64} * 1024;
   int64_t max_open_calls = 4096;
   int64_t max_calls_per_second = 10'000;
   int64_t connect_timeout_ms = 5000;
@@ -60,7 +60,7 @@ struct Config {
   int64_t reconnect_max_ms = 5000;
   int64_t shutdown_timeout_ms = 5000;
   int64_t handshake_timeout_ms = 10'000;
-  int64_t idle_timeout_ms = 15 * 60'000;
+  int64_t idle_timeout_ms = int64_t{15} * 60'000;
   std::string log_level = "info";
   state::BackendSpec relay_defaults = PlainRelay();  // what a relay entry starts from
   std::vector<state::BackendSpec> backends;

@@ -137,7 +137,7 @@ TEST_F(TlsTest, RefusalsAreLoggedOnceASecondWithWhoItWas) {
 
 TEST_F(TlsTest, AListenerWithoutWhatItNeedsDoesNotStart) {
   config_.listen = "0.0.0.0:0";
-  EXPECT_THAT(std::string(StartError().message()), HasSubstr("api.listen 0.0.0.0:0"));
+  EXPECT_THAT(std::string(StartError().message()), HasSubstr("api.listen: 0.0.0.0:0"));
   EXPECT_THAT(std::string(StartError().message()), HasSubstr("tls.certificate, tls.key and tls.client_ca"));
   config_.listen = "127.0.0.1:0";
   config_.listen_tls = true;
