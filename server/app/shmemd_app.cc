@@ -26,6 +26,8 @@ constexpr uint8_t kRelaySource = 2;
 constexpr int64_t kTurnDeadlineNs = 10'000'000'000;
 constexpr int64_t kAttachDeadlineNs = 2'000'000'000;
 constexpr int64_t kNsPerMs = 1'000'000;
+// How long calls under way and last bookmarks may take at the end.
+constexpr auto kApiGrace = std::chrono::milliseconds(1000);
 // How often a drain looks whether somebody is in a hurry.
 constexpr int64_t kHurryPeriodNs = 100 * kNsPerMs;
 
@@ -209,12 +211,18 @@ void ShmemdApp::Drain(const std::function<bool()>& hurry) {
   const int64_t deadline_ns = base::MonotonicNanos() + config_.shutdown_timeout_ms * kNsPerMs;
   ready_.store(false);
   roster_->Stop();
+  // First, so that nobody is told of back-ends that go away because we do. A stream that does not take its
+  // last bookmark is cut: it must not keep those who are in a hurry.
+  api_->Shutdown(std::min(kApiGrace, std::chrono::milliseconds(config_.shutdown_timeout_ms)));
   relay_->Drain();
-  api_->Shutdown(std::chrono::milliseconds(config_.shutdown_timeout_ms));
   uint64_t revision = 0;
   RelayedBackends relayed = Relayed(revision);
   bool hurried = hurry();
-  while (!relayed.empty() && !hurried && base::MonotonicNanos() < deadline_ns) {
+  // The relay soon says of each whether a session lives; those without one are gone then.
+  const auto all_told = [&] {
+    return std::all_of(relayed.begin(), relayed.end(), [](const auto& backend) { return backend.second; });
+  };
+  while (!relayed.empty() && !(hurried && all_told()) && base::MonotonicNanos() < deadline_ns) {
     hub_.WaitForChange(revision, std::min(deadline_ns, base::MonotonicNanos() + kHurryPeriodNs));
     const RelayedBackends before = std::exchange(relayed, Relayed(revision));
     for (const auto& [id, in_session] : before) {
@@ -224,9 +232,9 @@ void ShmemdApp::Drain(const std::function<bool()>& hurry) {
     hurried = hurry();
   }
   for (const auto& [id, in_session] : relayed) {
-    if (in_session)
-      spdlog::warn("back-end {}: its session is closed {}; the VM loses the device", id,
-                   hurried ? "at once" : "at the deadline (timeouts.shutdown)");
+    if (!in_session) continue;
+    spdlog::warn("back-end {}: its session is closed {}; the VM loses the device", id,
+                 hurried ? "at once" : "at the deadline (timeouts.shutdown)");
   }
 }
 

@@ -156,21 +156,28 @@ class Grpcio:
 
         self._grpc, self._any, self._json = grpc, any_pb2.Any, json_format
         self._pool, self._factory, self._reflection = descriptor_pool, message_factory, reflection
-        self._channels: dict[str, tuple] = {}
+        self._channels: dict[str, object] = {}
+        self._pools: dict[str, object] = {}
 
-    def _open(self, endpoint: Endpoint) -> tuple:
+    def _channel(self, endpoint: Endpoint):
         if endpoint.name not in self._channels:
             target = f"unix:{endpoint.socket}" if endpoint.socket else endpoint.address
+            # Each endpoint is a connection of its own, also to the same address.
+            options = [("grpc.use_local_subchannel_pool", 1)]
             if endpoint.tls:
-                credentials = self._grpc.ssl_channel_credentials(
-                    endpoint.ca.read_bytes(), endpoint.key.read_bytes(), endpoint.certificate.read_bytes()
-                )
-                channel = self._grpc.secure_channel(target, credentials)
+                files = (endpoint.ca, endpoint.key, endpoint.certificate)
+                credentials = self._grpc.ssl_channel_credentials(*(file.read_bytes() for file in files))
+                self._channels[endpoint.name] = self._grpc.secure_channel(target, credentials, options)
             else:
-                channel = self._grpc.insecure_channel(target)
-            pool = self._pool.DescriptorPool(self._reflection.ProtoReflectionDescriptorDatabase(channel))
-            self._channels[endpoint.name] = channel, pool
+                self._channels[endpoint.name] = self._grpc.insecure_channel(target, options)
         return self._channels[endpoint.name]
+
+    def _open(self, endpoint: Endpoint) -> tuple:
+        channel = self._channel(endpoint)
+        if endpoint.name not in self._pools:
+            database = self._reflection.ProtoReflectionDescriptorDatabase(channel)
+            self._pools[endpoint.name] = self._pool.DescriptorPool(database)
+        return channel, self._pools[endpoint.name]
 
     def open(self, endpoint: Endpoint, method: str, request: dict) -> "GrpcioAnswers":
         """Begins a call; its answers come when they are asked for."""
@@ -196,12 +203,20 @@ class Grpcio:
         found = pool.FindServiceByName(service).FindMethodByName(name)
         return self._begin(channel, found, method, request).rest()
 
+    def call_known(self, endpoint: Endpoint, method: str) -> Answer:
+        """With an empty request, by a name that need not be looked up: reflection may be refused, too."""
+        invoke = self._channel(endpoint).unary_stream(f"/{method}", response_deserializer=bytes)
+        return GrpcioAnswers(invoke(b"", timeout=DEADLINE_S), self).rest()
+
     def to_dict(self, message) -> dict:
-        return self._json.MessageToDict(message)
+        return {} if isinstance(message, bytes) else self._json.MessageToDict(message)
 
     @property
     def error(self) -> type:
         return self._grpc.RpcError
+
+    def answer_of(self, error, messages: list[dict]) -> Answer:
+        return Answer(error.code().name, self.reason_of(error), error.details(), messages)
 
     # Of the ErrorInfo among the details.
     def reason_of(self, error) -> str:
@@ -217,7 +232,7 @@ class Grpcio:
         return ""
 
     def close(self) -> None:
-        for channel, _ in self._channels.values():
+        for channel in self._channels.values():
             channel.close()
 
 
@@ -236,6 +251,13 @@ class GrpcioAnswers:
     def cancel(self) -> None:
         self._stream.cancel()
 
+    def first(self) -> Answer:
+        """Whether it begins with a message."""
+        try:
+            return Answer("OK", messages=[next(self)])
+        except self._client.error as error:
+            return self._client.answer_of(error, [])
+
     def rest(self, enough: Enough = never) -> Answer:
         """What follows, and how the call ended."""
         messages = []
@@ -246,7 +268,7 @@ class GrpcioAnswers:
                     self.cancel()
                     break
         except self._client.error as error:
-            return Answer(error.code().name, self._client.reason_of(error), error.details(), messages)
+            return self._client.answer_of(error, messages)
         return Answer("OK", messages=messages)
 
 

@@ -19,6 +19,8 @@ import callers
 from callers import Answer, Endpoint, never
 from daemon import Stage
 
+from certificates import Authority, tls_flags
+
 INSPECTOR = "vhost.shmem.v1.ShmemInspector"
 ADMIN = "vhost.shmem.v1.ShmemAdmin"
 HEALTH = "grpc.health.v1.Health"
@@ -69,7 +71,6 @@ def reads() -> list[Call]:
         Call(f"{HEALTH}/Check"),
         inspector("GetServerInfo"),
         inspector("ListBackends"),
-        inspector("ListBackends", {"pageToken": "x"}, code="INVALID_ARGUMENT", reason="PAGE_TOKEN_INVALID"),
         inspector("GetBackend", {"name": demo, "view": "VIEW_FULL"}),
         inspector("GetBackend", {"name": "backends/none"}, code="NOT_FOUND", reason="BACKEND_NOT_FOUND"),
         inspector("ListRegions", {"parent": demo}),
@@ -77,13 +78,14 @@ def reads() -> list[Call]:
         inspector("GetRegion", {"name": f"{demo}/regions/1"}, code="NOT_FOUND", reason="REGION_UNUSED"),
         inspector("GetRegionLayout", {"name": region}),
         inspector("ListMappings", {"parent": demo}),
+        inspector("ListMappings", {"filter": "nonsense"}, code="INVALID_ARGUMENT", reason="FILTER_INVALID"),
         inspector("LookupMapping", {"name": region, "shmOffsetBytes": str(5 << 20)},
                   code="NOT_FOUND", reason="MAPPING_NOT_FOUND"),
         inspector("LookupMapping", {"name": region, "shmOffsetBytes": str(4 << 20)}),
         inspector("ListFindings", {"parent": "backends/-"}),
         inspector("ListEvents"),
         inspector("Watch", enough=lambda answer: "synced" in answer, volatile=LEFT_OUT_BY_LIBRARY),
-        inspector("Watch", {"resumeToken": "x"}, code="INVALID_ARGUMENT", reason="RESUME_TOKEN_INVALID"),
+        inspector("Watch", {"parent": "nonsense"}, code="INVALID_ARGUMENT", reason="RESOURCE_NAME_INVALID"),
     ]
 
 
@@ -172,11 +174,20 @@ class Table:
 
 
 def fill_table(clients: list, stage: Stage) -> Table:
+    authority = Authority(stage.directory / "ca")
+    client = authority.issue("admin", ["URI:spiffe://example.org/admin"])
     demo = stage.backend("demo", script=SCRIPT)
-    daemon = stage.shmemd("--frontend", f"demo={demo}", "--api-listen", "127.0.0.1:0")
-    tcp = daemon.address("inspector on 127.0.0.1")
+    daemon = stage.shmemd(
+        "--frontend", f"demo={demo}", "--api-listen", "127.0.0.1:0", "--api-admin-listen", "127.0.0.1:0",
+        "--api-admin-listen-identities", "spiffe://example.org/admin", *tls_flags(authority, authority.server()))
+    tcp, tls = daemon.address("inspector on 127.0.0.1"), daemon.address("admin on 127.0.0.1", -2)
     daemon.process.next_line("ACTIVE")
-    endpoints = [Endpoint("unix", socket=daemon.api_socket), Endpoint("tcp", address=tcp)]
+    paths = [pathlib.Path(path) for path in (authority.certificate, client.certificate, client.key)]
+    endpoints = [
+        Endpoint("unix", socket=daemon.api_socket),
+        Endpoint("tcp", address=tcp),
+        Endpoint("mtls", address=tls.replace("127.0.0.1", "localhost"), ca=paths[0], certificate=paths[1], key=paths[2]),
+    ]
     table = Table(clients, endpoints)
     table.header()
     for call in [*reads(), *changes(stage.directory)]:

@@ -45,9 +45,9 @@ class Shmemd:
         self.process, self._shmemctl = process, shmemctl
         process.next_line("admin on unix:")
 
-    def address(self, words: str) -> str:
-        """What stands at the end of the line of the log that has these words."""
-        return self.process.next_line(words).split()[-1]
+    def address(self, words: str, place: int = -1) -> str:
+        """What stands at the end of the line of the log that has these words, or at another place of it."""
+        return self.process.next_line(words).split()[place]
 
     def ctl(self, *arguments: str) -> str:
         """What shmemctl prints, asked at the admin socket."""

@@ -9,6 +9,7 @@ Python of TOOLS_BIN/python-grpcio; ends with 77 (skipped) where it is missing.
 import os
 import pathlib
 import re
+import shutil
 import signal
 import socket
 import sys
@@ -19,6 +20,8 @@ from contextlib import ExitStack
 
 from callers import Answer, Endpoint, Grpcio, never
 from daemon import Shmemd, Stage
+
+from certificates import Authority, tls_flags
 
 ERRORS = pathlib.Path(__file__).resolve().parents[2] / "docs" / "errors.md"
 INSPECTOR = "vhost.shmem.v1.ShmemInspector"
@@ -96,8 +99,7 @@ def refused_commands(ask: Asker, stage: Stage) -> dict[str, Answer]:
         "QUERY_NOT_ALLOWED": ask.change("RefreshBackend", name="backends/relayed"),
         "BACKEND_BUSY": ask.change("ProbeBackend", socket=str(stage.directory / "demo.sock")),
         "ALREADY_ATTACHED": ask.change("AttachBackend", backendId="demo", backend=elsewhere),
-        "TOO_MANY_BACKENDS": ask.change("AttachBackend", backendId="more", backend=elsewhere),
-        "LISTEN_FAILED": ask.change("AttachBackend", backendId="more", backend=listening_nowhere),
+        "LISTEN_FAILED": ask.change("AttachBackend", backendId="nowhere", backend=listening_nowhere),
     }
 
 
@@ -143,12 +145,67 @@ def across_the_end(client: Grpcio, stage: Stage) -> dict[str, Answer]:
     return {"SHUTTING_DOWN": ended, "RESUME_TOKEN_EXPIRED": second.read("Watch", resumeToken=token)}
 
 
+def what_cannot_be_kept(client: Grpcio, stage: Stage) -> dict[str, Answer]:
+    """A place for one back-end, and a state_dir that goes away."""
+    state = stage.directory / "state"
+    ask = Asker(client, stage.shmemd("--state-dir", state, "--limits-max-backends", "1", name="kept"))
+    gone = {"mode": "PROBE", "backendSocket": str(stage.directory / "gone.sock")}
+    shutil.rmtree(state)
+    not_saved = ask.change("AttachBackend", backendId="x", backend=gone)
+    full = Asker(client, stage.shmemd("--probe", "a=/gone.sock", "--limits-max-backends", "1", name="full"))
+    return {
+        "STATE_NOT_SAVED": not_saved,
+        "TOO_MANY_BACKENDS": full.change("AttachBackend", backendId="x", backend=gone),
+    }
+
+
+def who_may_not(client: Grpcio, stage: Stage) -> dict[str, Answer]:
+    """A client whose user is not listed, and one whose certificate has another name."""
+    authority = Authority(stage.directory / "ca")
+    other = authority.issue("other", ["URI:spiffe://example.org/other"])
+    daemon = stage.shmemd(
+        "--api-socket-allow-uids", "4242", "--api-admin-listen", "127.0.0.1:0", "--api-admin-listen-identities",
+        "spiffe://example.org/admin", *tls_flags(authority, authority.server()), name="guarded")
+    address = daemon.address("admin on 127.0.0.1", -2).replace("127.0.0.1", "localhost")
+    stranger = Endpoint("stranger", None, address, *map(pathlib.Path, (authority.certificate, *other)))
+    info = f"{INSPECTOR}/GetServerInfo"
+    return {
+        "PEER_NOT_ALLOWED": client.call_known(Endpoint("uid", socket=daemon.api_socket), info),
+        "IDENTITY_NOT_ALLOWED": client.call_known(stranger, info),
+    }
+
+
+def how_much(client: Grpcio, stage: Stage) -> dict[str, Answer]:
+    """More calls in a second, more open streams and more connections than there may be."""
+    info = f"{INSPECTOR}/GetServerInfo"
+    busy = stage.shmemd("--limits-max-calls-per-second", "5", name="busy")
+    many = [client.call_known(Endpoint("busy", socket=busy.api_socket), info) for _ in range(30)]
+    open_calls = stage.shmemd("--limits-max-open-calls", "1", name="open")
+    asker = Asker(client, open_calls)
+    streams = [asker.stream("Watch") for _ in range(20)]
+    opened = [stream.first() for stream in streams]
+    crowded = stage.shmemd("--limits-max-connections", "2", name="crowded")
+    crowd = [client.call_known(Endpoint(f"crowd{i}", socket=crowded.api_socket), info) for i in range(4)]
+    for stream in streams:
+        stream.cancel()
+    return {
+        "RATE_LIMITED": first_refused(many),
+        "TOO_MANY_CALLS": first_refused(opened),
+        "TOO_MANY_CONNECTIONS": first_refused(crowd),
+    }
+
+
+def first_refused(answers: list[Answer]) -> Answer:
+    return next((answer for answer in answers if answer.code != "OK"), answers[0])
+
+
 def provoke(client: Grpcio, stage: Stage) -> dict[str, Answer]:
     ask = Asker(client, stage.shmemd(*attachments(stage)))
     small = Asker(client, stage.shmemd("--limits-max-watchers", "1", "--timeouts-query", "2s", name="small"))
     return (
         bad_requests(ask) | not_there(ask) | refused_commands(ask, stage) | too_many(small, stage)
-        | across_the_end(client, stage)
+        | across_the_end(client, stage) | what_cannot_be_kept(client, stage) | who_may_not(client, stage)
+        | how_much(client, stage)
     )
 
 
