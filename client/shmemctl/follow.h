@@ -19,6 +19,8 @@ class Follow {
   Wake Wait(std::chrono::milliseconds timeout);
   // Whether the end comes within that time; news wait.
   bool EndsWithin(std::chrono::milliseconds time);
+  // The end of the program, with success: nothing more is written, and nobody waited for.
+  [[noreturn]] static void EndAtOnce();
   // Wakes Wait, now or the next time.
   void Notify();
 

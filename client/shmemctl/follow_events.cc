@@ -1,7 +1,6 @@
 #include "client/shmemctl/follow_events.h"
 
 #include <absl/strings/str_cat.h>
-#include <unistd.h>
 
 #include <cstdio>
 #include <mutex>
@@ -144,9 +143,8 @@ ExitCode FollowEvents(Context& context, const v1::ListEventsRequest& request) {
     if (wake == Follow::Wake::kTimeout && !tail.connected()) {
       return context.Fail(absl::DeadlineExceededError("no answer"), context.asked());
     }
-    // At once: the watcher's thread may wait for a reader of our output that never reads. All lines are
-    // flushed.
-    if (wake == Follow::Wake::kEnd) ::_exit(static_cast<int>(ExitCode::kOk));
+    // The watcher's thread may wait for a reader of our output that never reads. All lines are flushed.
+    if (wake == Follow::Wake::kEnd || follow.EndsWithin(std::chrono::milliseconds(0))) Follow::EndAtOnce();
     if (std::ferror(stdout) != 0) return ExitCode::kGeneric;
   }
 }

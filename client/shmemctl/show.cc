@@ -139,7 +139,8 @@ ExitCode Watch(Context& context, const std::string& parent, const Show& show) {
     }
     if (!status.ok()) pictures.Broken(status);
     std::fflush(stdout);
-    if (std::ferror(stdout) != 0) break;
+    if (follow.EndsWithin(std::chrono::milliseconds(0))) Follow::EndAtOnce();
+    if (std::ferror(stdout) != 0) return ExitCode::kGeneric;
     wake = follow.Wait(kMostPause);
     if (wake == Follow::Wake::kNews && follow.EndsWithin(kLeastPause)) break;
   }

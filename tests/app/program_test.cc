@@ -212,8 +212,8 @@ TEST_F(ProgramTest, ARelayServesItsSocketAsItsOwnAndTakesItAway) {
       AllOf(HasSubstr("vhost_shmem_backend_up{backend=\"vm0\"} 0\n"),
             HasSubstr("vhost_relay_messages_total{backend=\"vm0\",channel=\"main\",sender=\"frontend\"} "
                       "0\n")));
-  EXPECT_THAT(shmemd.process().transcript().lines(),
-              testing::Contains(HasSubstr("vm0: relay, listens for the VMM at " + vm)));
+  EXPECT_TRUE(shmemd.process().transcript().WaitFor("vm0: relay, listens for the VMM at " + vm,
+                                                    std::chrono::seconds(30)));
   EXPECT_THAT(shmemd.process().transcript().lines(),
               testing::Contains(HasSubstr("file descriptors: at most")));
   EXPECT_THAT(shmemd.End(SIGTERM), Optional(0));
