@@ -133,8 +133,8 @@ class Watchers {
   std::vector<std::unique_ptr<api::AsyncWatcher>> all_;
 };
 
-enum Phase { kIdle, kReading, kStalled, kAll };
-constexpr std::array<const char*, 4> kPhaseNames = {"idle", "reading", "stalled", "all"};
+enum Phase { kIdle, kNeighbour, kReading, kStalled, kAll };
+constexpr std::array<const char*, 5> kPhaseNames = {"idle", "neighbour", "reading", "stalled", "all"};
 
 struct Figures {
   double round_trip_us = 0;
@@ -152,7 +152,10 @@ Figures Run(Phase phase, RelayedDevices& devices, Watchers& watchers, std::chron
   std::atomic<bool> stop = false;
   size_t passed = 0;
   std::thread churn([&] {
-    if (phase != kIdle) passed = devices.Churn(kDevices, kPerSecond, stop);
+    if (phase >= kReading) passed = devices.Churn(kDevices, kPerSecond, stop);
+    // On all cores but the first, as the calling thread.
+    while (phase == kNeighbour && !stop.load(std::memory_order_relaxed)) {
+    }
   });
   std::vector<double> trips;
   std::thread prober([&] {
@@ -181,7 +184,7 @@ Figures Run(Phase phase, RelayedDevices& devices, Watchers& watchers, std::chron
 }
 
 void PrintRow(int round, Phase phase, const Figures& figures) {
-  std::printf("%5d %-8s %7.1f us %7.1f us %8.2f ms %8.2f ms %8.0f/s %9.0f %7.1f MiB\n", round,
+  std::printf("%5d %-9s %7.1f us %7.1f us %8.2f ms %8.2f ms %8.0f/s %9.0f %7.1f MiB\n", round,
               kPhaseNames[phase], figures.round_trip_us, figures.round_trip_p99_us, figures.delay_ms,
               figures.delay_p99_ms, figures.passed_per_s, figures.told, figures.resident_mib);
   std::fflush(stdout);
@@ -194,15 +197,17 @@ int Measure(int rounds, std::chrono::seconds time) {
   std::printf("%zu relayed devices, %d maps and unmaps a second; %d rounds of %lld s a phase\n", kDevices,
               kPerSecond, rounds, static_cast<long long>(time.count()));
   std::printf("resident before watchers %.1f MiB, with them %.1f MiB\n", before_mib, devices.ResidentMiB());
-  std::printf("round phase     trip p50   trip p99   delay p50   delay p99    passed      told  resident\n");
+  std::printf("round phase      trip p50   trip p99   delay p50   delay p99    passed      told  resident\n");
   std::map<std::string, std::vector<double>> ratios;
   for (int round = 0; round <= rounds; ++round) {  // the first one warms up
     std::array<Figures, kAll> figures;
-    for (const Phase phase : {kIdle, kReading, kStalled}) {
+    for (const Phase phase : {kIdle, kNeighbour, kReading, kStalled}) {
       figures[phase] = Run(phase, devices, watchers, time);
       PrintRow(round, phase, figures[phase]);
     }
     if (round == 0) continue;
+    ratios["round trip, neighbour / idle"].push_back(figures[kNeighbour].round_trip_us /
+                                                     figures[kIdle].round_trip_us);
     ratios["round trip, reading / idle"].push_back(figures[kReading].round_trip_us /
                                                    figures[kIdle].round_trip_us);
     ratios["round trip, stalled / idle"].push_back(figures[kStalled].round_trip_us /
