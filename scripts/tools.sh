@@ -52,6 +52,7 @@ install_kubernetes-validate() {
 # A Python that has grpcio from PyPI, as orchestrators written in Python use it.
 install_python-grpcio() {
   make_venv venv-grpcio scripts/tools/grpcio.txt
+  # shellcheck disable=SC2016 # for the script that is written
   printf '#!/bin/sh\nexec "$(dirname "$0")/../venv-grpcio/bin/python" "$@"\n' >"$TOOLS/bin/python-grpcio"
   chmod +x "$TOOLS/bin/python-grpcio"
 }

@@ -119,7 +119,8 @@ grpc::Status AttachStatus(const feed::CommandResult& result, const std::string& 
 }
 
 grpc::Status NameInvalid(const absl::Status& status) {
-  return Error(grpc::StatusCode::INVALID_ARGUMENT, Reason::kResourceNameInvalid, std::string(status.message()));
+  return Error(grpc::StatusCode::INVALID_ARGUMENT, Reason::kResourceNameInvalid,
+               std::string(status.message()));
 }
 
 // Empty: the path may be tried.

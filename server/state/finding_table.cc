@@ -315,7 +315,8 @@ constexpr std::array<FindingRow, kFindingCodeCount> kTable = {{
     {kCertificateUnreadable, kError, "CERTIFICATE_UNREADABLE",
      "a certificate, key or client CA cannot be used; new connections get those that were read before",
      "Put files in place that belong together and hold now: tls.certificate and tls.key by one rename or one "
-     "swap of a link, in PEM, the key not encrypted and readable by shmemd. It looks again every tls.refresh."},
+     "swap of a link, in PEM, the key not encrypted and readable by shmemd. It looks again every "
+     "tls.refresh."},
 }};
 
 constexpr bool IsInOrder() {

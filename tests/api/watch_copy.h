@@ -121,7 +121,7 @@ class WatchClient {
   grpc::Status Finish() {
     v1::WatchResponse response;
     EXPECT_FALSE(reader_->Read(&response)) << response.ShortDebugString();
-    const grpc::Status status = reader_->Finish();
+    grpc::Status status = reader_->Finish();
     reader_.reset();
     return status;
   }

@@ -91,7 +91,8 @@ TEST_F(ConfigFileTest, AWrongKeyIsNamedWithThoseThereAre) {
             "admin_socket_group, admin_socket_allow_uids, admin_socket_allow_gids, listen, listen_tls, "
             "listen_identities, admin_listen, admin_listen_identities");
   EXPECT_EQ(ErrorOf("\n\nmetric: {listen: off}\n"),
-            "3: metric: no such key; there is run_dir, api, tls, metrics, state_dir, limits, timeouts, reconnect, log, "
+            "3: metric: no such key; there is run_dir, api, tls, metrics, state_dir, limits, timeouts, "
+            "reconnect, log, "
             "relay, backends");
   EXPECT_EQ(
       ErrorOf("backends:\n  - id: a\n    mdoe: probe\n"),

@@ -103,24 +103,24 @@ TEST(Settings, KeysAndFlagsAreUnique) {
 // Setting what the reference calls the default changes nothing.
 TEST(Settings, TheStatedDefaultsAreTheDefaults) {
   const Config untouched;
-  for (const auto& [key, field] :
-       std::map<std::string, int64_t Config::*>{{"limits.max_mappings", &Config::max_mappings},
-                                                {"limits.max_events", &Config::max_events},
-                                                {"limits.max_watchers", &Config::max_watchers},
-                                                {"limits.max_window", &Config::max_window_bytes},
-                                                {"timeouts.connect", &Config::connect_timeout_ms},
-                                                {"timeouts.query", &Config::query_timeout_ms},
-                                                {"timeouts.shutdown", &Config::shutdown_timeout_ms},
-                                                {"timeouts.handshake", &Config::handshake_timeout_ms},
-                                                {"timeouts.idle", &Config::idle_timeout_ms},
-                                                {"tls.refresh", &Config::tls_refresh_ms},
-                                                {"limits.max_connections", &Config::max_connections},
-                                                {"limits.max_streams", &Config::max_streams},
-                                                {"limits.max_message", &Config::max_message_bytes},
-                                                {"limits.max_open_calls", &Config::max_open_calls},
-                                                {"limits.max_calls_per_second", &Config::max_calls_per_second},
-                                                {"reconnect.min", &Config::reconnect_min_ms},
-                                                {"reconnect.max", &Config::reconnect_max_ms}}) {
+  for (const auto& [key, field] : std::map<std::string, int64_t Config::*>{
+           {"limits.max_mappings", &Config::max_mappings},
+           {"limits.max_events", &Config::max_events},
+           {"limits.max_watchers", &Config::max_watchers},
+           {"limits.max_window", &Config::max_window_bytes},
+           {"timeouts.connect", &Config::connect_timeout_ms},
+           {"timeouts.query", &Config::query_timeout_ms},
+           {"timeouts.shutdown", &Config::shutdown_timeout_ms},
+           {"timeouts.handshake", &Config::handshake_timeout_ms},
+           {"timeouts.idle", &Config::idle_timeout_ms},
+           {"tls.refresh", &Config::tls_refresh_ms},
+           {"limits.max_connections", &Config::max_connections},
+           {"limits.max_streams", &Config::max_streams},
+           {"limits.max_message", &Config::max_message_bytes},
+           {"limits.max_open_calls", &Config::max_open_calls},
+           {"limits.max_calls_per_second", &Config::max_calls_per_second},
+           {"reconnect.min", &Config::reconnect_min_ms},
+           {"reconnect.max", &Config::reconnect_max_ms}}) {
     Config config;
     config.*field = 0;
     ASSERT_EQ(Named(key).set(config, std::string(Named(key).fallback)), absl::OkStatus()) << key;

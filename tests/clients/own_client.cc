@@ -1,6 +1,6 @@
-// own-client: one call through the client library, told and answered in JSON, so that its answers can be compared
-// with those of other clients. Prints each message of the answer on a line; an error goes to stderr as JSON,
-// with exit code 1.
+// own-client: one call through the client library, told and answered in JSON, so that its answers can be
+// compared with those of other clients. Prints each message of the answer on a line; an error goes to stderr
+// as JSON, with exit code 1.
 //
 //   own-client [--ca FILE --cert FILE --key FILE] ENDPOINT SERVICE/METHOD REQUEST
 #include <google/protobuf/struct.pb.h>
@@ -124,8 +124,8 @@ std::map<std::string, Call> Calls() {
       [](const Client& c, const auto& r) { return c.DetachBackend(r.name(), r.end_sessions()); });
   calls[admin + "RefreshBackend"] = Unary<v1::RefreshBackendRequest>(
       [](const Client& c, const auto& r) { return c.RefreshBackend(r.name()); });
-  calls[admin + "ProbeBackend"] =
-      Unary<v1::ProbeBackendRequest>([](const Client& c, const auto& r) { return c.ProbeBackend(r.socket()); });
+  calls[admin + "ProbeBackend"] = Unary<v1::ProbeBackendRequest>(
+      [](const Client& c, const auto& r) { return c.ProbeBackend(r.socket()); });
   calls[admin + "ResetRegionPeaks"] = Unary<v1::ResetRegionPeaksRequest>(
       [](const Client& c, const auto& r) { return c.ResetRegionPeaks(r.name()); });
   calls["grpc.health.v1.Health/Check"] = [](const Client& c, const std::string&) {

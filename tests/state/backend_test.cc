@@ -32,7 +32,8 @@ TEST(BackendTest, SumsOfTrafficDoNotTouchTheUpdateTime) {
   const int64_t before_ns = fs0.backend.status().update_time_ns;
   fs0.Apply(TrafficCounted{});
   fs0.Apply(ForwardsTimed{});
-  EXPECT_EQ(fs0.backend.status().update_time_ns, before_ns) << "a copy kept from events is never told of them";
+  EXPECT_EQ(fs0.backend.status().update_time_ns, before_ns)
+      << "a copy kept from events is never told of them";
   fs0.Apply(PeaksReset{});
   EXPECT_GT(fs0.backend.status().update_time_ns, before_ns);
 }
