@@ -107,6 +107,7 @@ bool Roster::DoPass(Pending& pending, Changes& changes) {
     const auto found = entries_.find(spec.id);
     const bool done = found == entries_.end() ? Add(spec) : Replace(found->second, spec);
     (!done ? changes.failed : change.is_new ? changes.added : changes.changed).push_back(spec.id);
+    if (!done) PutBack(change);
     use.Add(spec);
   }
   pending.swap(left);
@@ -137,6 +138,7 @@ bool Roster::BreakRing(Pending& pending) {
   return false;
 }
 
+// Unless another one has its sockets by now: then it comes with the next reload.
 void Roster::PutBack(const PendingChange& change) {
   if (!change.taken_out || entries_.contains(change.spec->id)) return;
   if (!SocketsOfAttached().Find(*change.taken_out)) Add(*change.taken_out);

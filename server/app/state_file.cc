@@ -30,7 +30,7 @@ absl::Status Errno(const char* action, const std::string& path) {
 absl::Status SyncParent(const std::string& directory) {
   const std::string parent = directory.substr(0, directory.rfind('/') + 1);
   const base::UniqueFd fd(open(parent.empty() ? "." : parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!fd.is_open()) return Errno("open", parent);
+  if (!fd.is_open()) return errno == EACCES ? absl::OkStatus() : Errno("open", parent);  // not ours to sync
   return fsync(fd.get()) == 0 ? absl::OkStatus() : Errno("sync", parent);
 }
 

@@ -277,6 +277,25 @@ TEST_F(ReloadTest, SocketsMayBeShiftedAndSwapped) {
   }
 }
 
+// The one with a session changes as it always does; the other one waits for what that session uses.
+TEST_F(ReloadTest, ASwapWithALiveSessionIsDoneWhenItIsOver) {
+  peers::RawBackend backend(Path("1.sock"));
+  Write(RelayEntry("a", Path("1.vm"), Path("1.sock")) + RelayEntry("b", Path("2.vm"), Path("2.sock")));
+  Start();
+  peers::RawFrontend frontend(Path("1.vm"));
+  ASSERT_TRUE(backend.Accept());
+  peers::ShakeHands(frontend, backend);
+  Write(RelayEntry("a", Path("2.vm"), Path("2.sock")) + RelayEntry("b", Path("1.vm"), Path("1.sock")));
+  EXPECT_EQ(Reload(), "reload: changed a; not done b");
+  peers::Pass(frontend.main(), backend.main(), "01000000 01000000 00000000");
+  EXPECT_FALSE(backend.HasCaller());
+  frontend.main().Close();
+  const auto changed = [&] { return view_->Backend("a").backend_socket() == Path("2.sock"); };
+  EXPECT_GE(MillisecondsUntil(changed, kPatience), 0);
+  EXPECT_EQ(Reload(), "reload: added b");
+  EXPECT_TRUE(backend.Accept());
+}
+
 // First, do no harm: all around a session things come and go, and it passes on every byte.
 TEST_F(ReloadTest, ALiveSessionIsNotDisturbed) {
   peers::RawBackend backend(Path("b.sock"));
