@@ -19,7 +19,7 @@ namespace shmemd::app {
 inline absl::string_view View(std::string_view text) { return {text.data(), text.size()}; }
 
 // `text` as an error shows it, which may go to a client: what is longer is cut, between letters of UTF-8.
-inline constexpr size_t kMostShownBytes = 128;
+inline constexpr size_t kMostShownBytes = 256;
 std::string Shortened(std::string_view text);
 
 // "expected X, got 'Y'", with Y cut to kMostShownBytes.
