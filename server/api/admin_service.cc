@@ -107,9 +107,16 @@ std::string RequestField(const std::string& field) {
   return field == "id" ? "backend_id" : absl::StrCat("backend.", field);
 }
 
+// What a client sent goes back to it with 128 bytes at most: clients take 8 KiB of error.
+std::string Shown(const std::string& text) {
+  constexpr size_t kMostBytes = 128;
+  if (text.size() <= kMostBytes) return absl::CHexEscape(text);
+  return absl::StrCat(absl::CHexEscape(text.substr(0, kMostBytes)), "...");
+}
+
 grpc::Status BackendInvalid(const std::string& id, const std::string& field, const std::string& wrong) {
   return Error(grpc::StatusCode::INVALID_ARGUMENT, Reason::kBackendInvalid,
-               absl::StrCat("back-end ", absl::CHexEscape(id), ": ", wrong), {{"field", field}});
+               absl::StrCat("back-end ", Shown(id), ": ", wrong), {{"field", field}});
 }
 
 grpc::Status AttachStatus(const feed::CommandResult& result, const std::string& id) {
@@ -129,7 +136,7 @@ std::string WhyNoSocketPath(const std::string& path) {
     return absl::StrCat("socket: expected at most ", base::kMaxSocketPathBytes, " bytes, got ", path.size());
   }
   if (path.empty() || path[0] != '/' || path.find('\0') != std::string::npos) {
-    return absl::StrCat("socket: expected an absolute path, got \"", absl::CHexEscape(path), "\"");
+    return absl::StrCat("socket: expected an absolute path, got \"", Shown(path), "\"");
   }
   return {};
 }
@@ -145,12 +152,17 @@ grpc::ServerUnaryReactor* AdminService::AttachBackend(grpc::CallbackServerContex
   if (!name.empty() && name != absl::StrCat("backends/", id)) {
     return Finished(context, BackendInvalid(id, "backend.name",
                                             absl::StrCat("name: expected nothing or that of backend_id, got ",
-                                                         absl::CHexEscape(name))));
+                                                         Shown(name))));
   }
   convert::SpecReading reading = convert::ReadSpec(request->backend(), roster_->relay_defaults());
   if (!reading.field.empty()) {
     return Finished(context, BackendInvalid(id, RequestField(reading.field),
                                             absl::StrCat(reading.field, ": ", reading.wrong)));
+  }
+  if (!state::IsValidBackendId(id)) {
+    return Finished(context, BackendInvalid(id, "backend_id",
+                                            "expected an id of lower-case letters, digits, '-' and '.', at "
+                                            "most 63 characters"));
   }
   reading.spec.id = id;
   const bool validate_only = request->validate_only();

@@ -3,13 +3,13 @@
 #include <absl/strings/str_cat.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <chrono>
 #include <future>
 #include <thread>
 #include <utility>
 
 #include "server/app/config_text.h"
-#include "server/app/socket_use.h"
 #include "server/base/clock.h"
 #include "server/base/thread_name.h"
 
@@ -45,16 +45,19 @@ Roster::Roster(const Config& config, const RosterMovers& movers, api::ReplicaRea
 
 Roster::~Roster() { Stop(); }
 
+// The configuration's first: what was written down must not take a socket that they need.
 absl::Status Roster::OpenRelays() {
   for (const state::BackendSpec& spec : config_.backends) entries_[spec.id] = {spec};
-  Restore();
   for (auto& [id, entry] : entries_) {
-    if (!IsRelay(entry.spec) || !entry.attached) continue;
-    absl::Status status = movers_.relay.Attach(entry.spec);
-    if (status.ok()) continue;
-    if (entry.spec.origin == state::Origin::kConfig) return status;
-    entry.attached = false;
-    spdlog::error("{}: it is not attached, but stays in state_dir", std::string(status.message()));
+    if (absl::Status status = OpenRelay(entry); !status.ok()) return status;
+  }
+  if (absl::Status status = Restore(); !status.ok()) return status;
+  for (auto& [id, entry] : entries_) {
+    if (entry.spec.origin == state::Origin::kConfig || !entry.attached) continue;
+    const absl::Status status = OpenRelay(entry);
+    entry.attached = status.ok();
+    if (!entry.attached)
+      spdlog::error("{}: it is not attached, but stays in state_dir", std::string(status.message()));
   }
   for (const auto& [id, entry] : entries_) {
     if (entry.attached) started_with_.push_back(id);
@@ -62,29 +65,41 @@ absl::Status Roster::OpenRelays() {
   return absl::OkStatus();
 }
 
+absl::Status Roster::OpenRelay(Entry& entry) {
+  return IsRelay(entry.spec) ? movers_.relay.Attach(entry.spec) : absl::OkStatus();
+}
+
 // What the configuration says is stronger than what was written down.
-void Roster::Restore() {
-  if (state_file_ == nullptr) return;
-  const StateFile::Contents contents = state_file_->Read();
-  if (!contents.set_aside.empty()) spdlog::error("state_dir: {}", contents.set_aside);
-  for (const state::BackendSpec& spec : contents.backends) {
+absl::Status Roster::Restore() {
+  if (state_file_ == nullptr) return absl::OkStatus();
+  const absl::StatusOr<StateFile::Contents> contents = state_file_->Read();
+  if (!contents.ok()) return contents.status();
+  if (!contents->set_aside.empty()) spdlog::error("state_dir: {}", contents->set_aside);
+  for (const std::string& why : contents->left_out) spdlog::error("state_dir: left out: {}", why);
+  const SocketUse of_config = SocketsOfAttached();
+  size_t attached = entries_.size();
+  for (const state::BackendSpec& spec : contents->backends) {
     if (entries_.contains(spec.id)) {
       spdlog::warn("state_dir: back-end {} is named by the configuration, too, which holds", spec.id);
       continue;
     }
     std::string why_not;
-    if (const auto clash = config_.sockets.Find(spec)) {
+    if (const auto clash = of_config.Find(spec)) {
       why_not = absl::StrCat("back-end ", clash->backend_id, " of the configuration uses ", clash->socket);
-    } else if (entries_.size() >= static_cast<size_t>(config_.max_backends)) {
+    } else if (const absl::Status apart = CheckApart(config_, spec); !apart.ok()) {
+      why_not = std::string(apart.message());
+    } else if (attached >= static_cast<size_t>(config_.max_backends)) {
       why_not = absl::StrCat("limits.max_backends is ", config_.max_backends);
     }
     entries_[spec.id] = {spec, why_not.empty()};
+    attached += why_not.empty() ? 1 : 0;
     if (why_not.empty()) {
       spdlog::info("back-end {}, from state_dir", DescribeBackend(spec));
     } else {
       spdlog::error("state_dir: back-end {} is not attached, but stays written down: {}", spec.id, why_not);
     }
   }
+  return absl::OkStatus();
 }
 
 absl::Status Roster::Start() {
@@ -123,11 +138,12 @@ void Roster::Run() {
       base::MutexLock lock(mutex_);
       while (!stopping_ && orders_.empty() && !reload_) woken_.wait(mutex_);
       if (stopping_) return;
-      if (orders_.empty()) {
+      if (reload_ && orders_before_reload_ == 0) {
         reload = std::exchange(reload_, std::nullopt);
       } else {
         order = std::move(orders_.front());
         orders_.pop_front();
+        if (reload_) --orders_before_reload_;
       }
     }
     if (reload) {
@@ -178,6 +194,7 @@ void Roster::Reload(const Config& config) {
   {
     base::MutexLock lock(mutex_);
     reload_ = config;
+    orders_before_reload_ = orders_.size();
   }
   woken_.notify_all();
 }
@@ -205,7 +222,7 @@ CommandResult Roster::AttachNow(const state::BackendSpec& spec, bool validate_on
     DetachCommand(spec, feed::DetachCommand::Session::kLeave);
     entries_.erase(spec.id);
     if (before) entries_[spec.id] = *before;
-    return Failed(CommandFailure::kStateNotSaved, std::string(saved.message()));
+    return Failed(CommandFailure::kStateNotSaved, std::string(SavedAgain(saved).message()));
   }
   spdlog::info("attached by RPC: back-end {}", DescribeBackend(spec));
   return {};
@@ -224,16 +241,23 @@ CommandResult Roster::MayAttach(const state::BackendSpec& spec) const {
   }
   if (const absl::Status apart = CheckApart(config_, spec); !apart.ok())
     return Failed(CommandFailure::kBackendInvalid, std::string(apart.message()), "backend_socket");
-  if (const std::string user = SocketUser(spec); !user.empty())
-    return Failed(CommandFailure::kBackendBusy, absl::StrCat("back-end ", spec.id, ": ", user));
-  if (entry == entries_.end() && entries_.size() >= static_cast<size_t>(config_.max_backends)) {
+  if (const auto clash = SocketsInUse().Find(spec)) {
+    const auto user = entries_.find(clash->backend_id);
+    const bool only_written = user != entries_.end() && !user->second.attached;
+    return Failed(
+        CommandFailure::kBackendBusy,
+        absl::StrCat("back-end ", spec.id, ": ", clash->socket, " is in use by back-end ", clash->backend_id,
+                     only_written ? ", which is only written down: DetachBackend strikes it out" : ""));
+  }
+  if (const size_t attached = AttachedCount(); attached >= static_cast<size_t>(config_.max_backends)) {
     return Failed(CommandFailure::kTooManyBackends,
-                  absl::StrCat("limits.max_backends: ", entries_.size(),
+                  absl::StrCat("limits.max_backends: ", attached,
                                " back-ends are attached, expected at most ", config_.max_backends));
   }
   if (state_file_ != nullptr) {
     const auto read_back = ParseStateText(StateText({spec}));
-    if (!read_back.ok() || !state::IsSameWay(read_back->front(), spec))
+    if (!read_back.ok() || read_back->backends.empty() ||
+        !state::IsSameWay(read_back->backends.front(), spec))
       return Failed(CommandFailure::kBackendInvalid, "backend_socket: it cannot be written down as text",
                     "backend_socket");
   }
@@ -241,23 +265,36 @@ CommandResult Roster::MayAttach(const state::BackendSpec& spec) const {
 }
 
 // Also of those that are shown but leaving, and of what a session still uses that its configuration has left.
-std::string Roster::SocketUser(const state::BackendSpec& spec) const {
+SocketUse Roster::SocketsOfAttached() const {
   SocketUse use;
-  const auto add = [&](const state::BackendSpec& other) {
-    if (other.id == spec.id) return;
-    use.Add(other);
-    use.AddFiles(other);
+  const auto add = [&](const state::BackendSpec& spec) {
+    use.Add(spec);
+    use.AddFiles(spec);
   };
   std::vector<state::BackendSpec> shown;
   reader_([&](const feed::ReplicaView& view) {
     for (const auto& [id, backend] : view.backends) shown.push_back(backend->spec());
   });
-  for (const state::BackendSpec& other : shown) add(other);
+  for (const state::BackendSpec& spec : shown) add(spec);
   for (const auto& [id, entry] : entries_) {
     if (entry.attached) add(entry.spec);
   }
-  const auto clash = use.Find(spec);
-  return clash ? absl::StrCat(clash->socket, " is in use by back-end ", clash->backend_id) : std::string();
+  return use;
+}
+
+SocketUse Roster::SocketsInUse() const {
+  SocketUse use = SocketsOfAttached();
+  for (const auto& [id, entry] : entries_) {
+    if (entry.attached) continue;
+    use.Add(entry.spec);
+    use.AddFiles(entry.spec);
+  }
+  return use;
+}
+
+size_t Roster::AttachedCount() const {
+  return static_cast<size_t>(std::count_if(entries_.begin(), entries_.end(),
+                                           [](const auto& named) { return named.second.attached; }));
 }
 
 std::optional<state::BackendSpec> Roster::Leaving(const std::string& backend_id) const {
@@ -278,11 +315,10 @@ CommandResult Roster::DetachNow(const std::string& backend_id, bool end_sessions
   }
   const Entry entry = found->second;
   entries_.erase(found);
-  if (entry.spec.origin == state::Origin::kRpc) {
-    if (const absl::Status saved = Save(); !saved.ok()) {
-      entries_[backend_id] = entry;
-      return Failed(CommandFailure::kStateNotSaved, std::string(saved.message()));
-    }
+  // Also one of the configuration: what was attached by RPC under its id may still be written down.
+  if (const absl::Status saved = Save(); !saved.ok()) {
+    entries_[backend_id] = entry;
+    return Failed(CommandFailure::kStateNotSaved, std::string(SavedAgain(saved).message()));
   }
   spdlog::info("detached by RPC: back-end {}{}", backend_id, end_sessions ? ", with its session" : "");
   if (!entry.attached) return {};
@@ -298,6 +334,13 @@ absl::Status Roster::Save() const {
     if (entry.spec.origin == state::Origin::kRpc) attached.push_back(entry.spec);
   }
   return state_file_->Write(attached);
+}
+
+// The file may hold the change although it failed: the sync may have been all that did.
+absl::Status Roster::SavedAgain(const absl::Status& failed) const {
+  if (const absl::Status again = Save(); !again.ok())
+    spdlog::error("{}: the file may hold a change that was not made", std::string(again.message()));
+  return failed;
 }
 
 absl::Status Roster::EnsureRelayRuns() {

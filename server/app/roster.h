@@ -20,6 +20,7 @@
 #include "server/api/backend_roster.h"
 #include "server/api/replica_reader.h"
 #include "server/app/config.h"
+#include "server/app/socket_use.h"
 #include "server/app/state_file.h"
 #include "server/base/mutex.h"
 #include "server/feed/control.h"
@@ -77,6 +78,16 @@ class Roster final : public api::BackendRoster {
     feed::Control::Completion done;
   };
   using Entries = std::map<std::string, Entry>;
+  struct Changes;
+  // What a reload has still to do.
+  struct PendingChange {
+    const state::BackendSpec* spec;
+    bool is_new;            // it was not attached before
+    std::string waits_for;  // who uses a socket of it; empty: nobody
+    std::string why_not;
+    std::optional<state::BackendSpec> taken_out;  // as it was, to be put back
+  };
+  using Pending = std::vector<PendingChange>;
 
   void Run();
   void Enqueue(std::function<feed::CommandResult()> run, int64_t deadline_ns, feed::Control::Completion done);
@@ -85,18 +96,32 @@ class Roster final : public api::BackendRoster {
   feed::CommandResult AttachNow(const state::BackendSpec& spec, bool validate_only);
   feed::CommandResult DetachNow(const std::string& backend_id, bool end_sessions);
   feed::CommandResult MayAttach(const state::BackendSpec& spec) const;
-  std::string SocketUser(const state::BackendSpec& spec) const;
+  // Every socket that is spoken for, also by what is only written down.
+  SocketUse SocketsInUse() const;
+  // Those of back-ends that are attached, or shown because a session of them lives.
+  SocketUse SocketsOfAttached() const;
+  size_t AttachedCount() const;
   // What readers see of one that is attached no more: a session of it lives.
   std::optional<state::BackendSpec> Leaving(const std::string& backend_id) const;
   absl::Status Save() const;
+  // After a change that could not be saved was taken back.
+  absl::Status SavedAgain(const absl::Status& failed) const;
   absl::Status EnsureRelayRuns();
   feed::CommandResult Command(state::Mode mode, const feed::CommandBody& body);
   feed::CommandResult AttachCommand(const state::BackendSpec& spec, bool replace);
   feed::CommandResult DetachCommand(const state::BackendSpec& spec, feed::DetachCommand::Session session);
 
-  void Restore();
+  absl::Status OpenRelay(Entry& entry);
+  absl::Status Restore();
   void ReloadNow(const Config& config);
   absl::Status CheckReload(const Config& config) const;
+  void DoChanges(const Config& config, Changes& changes);
+  bool DoPass(Pending& pending, Changes& changes);
+  bool BreakRing(Pending& pending);
+  void PutBack(const PendingChange& change);
+  std::string WhyLeaving(const state::BackendSpec& spec) const;
+  bool Add(const state::BackendSpec& spec);
+  void AttachWrittenDown(Changes& changes);
   bool Replace(Entry& entry, const state::BackendSpec& spec);
   bool MoveToOtherMover(Entry& entry, const state::BackendSpec& spec);
 
@@ -112,6 +137,7 @@ class Roster final : public api::BackendRoster {
   base::CondVar woken_;
   std::deque<Order> orders_ ABSL_GUARDED_BY(mutex_);
   std::optional<Config> reload_ ABSL_GUARDED_BY(mutex_);
+  size_t orders_before_reload_ ABSL_GUARDED_BY(mutex_) = 0;
   state::BackendSpec relay_defaults_ ABSL_GUARDED_BY(mutex_);
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   std::thread thread_;

@@ -22,8 +22,10 @@ const state::BackendSpec* FindSpec(const Config& config, const std::string& id) 
   return found == config.backends.end() ? nullptr : &*found;
 }
 
+}  // namespace
+
 // Once for everything that a reload did to back-ends.
-struct Changes {
+struct Roster::Changes {
   std::vector<std::string> added, removed, changed, failed;
 
   std::string Text() const {
@@ -35,8 +37,6 @@ struct Changes {
     return parts.empty() ? "no back-end changed" : absl::StrJoin(parts, "; ");
   }
 };
-
-}  // namespace
 
 void Roster::ReloadNow(const Config& config) {
   if (const absl::Status status = CheckReload(config); !status.ok()) {
@@ -59,33 +59,119 @@ void Roster::ReloadNow(const Config& config) {
     DetachCommand(entry.spec, Session::kLeave);
     changes.removed.push_back(entry.spec.id);
   }
-  for (const state::BackendSpec& spec : config.backends) {
-    const auto found = entries_.find(spec.id);
-    if (found == entries_.end()) continue;
-    if (found->second.spec.origin == state::Origin::kRpc || found->second.spec == spec) continue;
-    (Replace(found->second, spec) ? changes.changed : changes.failed).push_back(spec.id);
-  }
-  for (const state::BackendSpec& spec : config.backends) {
-    if (entries_.contains(spec.id)) continue;
-    const CommandResult result = AttachCommand(spec, true);
-    if (result.failure == CommandFailure::kNone) {
-      entries_[spec.id] = {spec};
-      changes.added.push_back(spec.id);
-    } else {
-      spdlog::error("reload: {}: it is not attached", result.message);
-      changes.failed.push_back(spec.id);
-    }
-  }
-  for (auto& [id, entry] : entries_) {
-    if (entry.attached) continue;
-    // Written down, and not to be had so far.
-    entry.attached =
-        SocketUser(entry.spec).empty() && AttachCommand(entry.spec, false).failure == CommandFailure::kNone;
-    (entry.attached ? changes.added : changes.failed).push_back(id);
-  }
+  DoChanges(config, changes);
+  AttachWrittenDown(changes);
   spdlog::info("reload: {}", changes.Text());
   if (const std::vector<std::string> keys = ChangedSettings(config_, config); !keys.empty())
     spdlog::warn("reload: changed, but only a restart takes them: {}", absl::StrJoin(keys, ", "));
+}
+
+// One may wait for a socket that another one gives up, so what cannot be done is tried again as long as
+// anything can.
+void Roster::DoChanges(const Config& config, Changes& changes) {
+  Pending pending;
+  for (const state::BackendSpec& spec : config.backends) {
+    const auto found = entries_.find(spec.id);
+    const bool stays = found != entries_.end() &&
+                       (found->second.spec.origin == state::Origin::kRpc || found->second.spec == spec);
+    if (!stays) pending.push_back({&spec, found == entries_.end(), "", "", std::nullopt});
+  }
+  bool any_done = true;
+  while (!pending.empty() && any_done) {
+    any_done = DoPass(pending, changes) || BreakRing(pending);
+  }
+  for (const PendingChange& change : pending) {
+    spdlog::error("reload: back-end {}: {}: it is not done", change.spec->id, change.why_not);
+    changes.failed.push_back(change.spec->id);
+    PutBack(change);
+  }
+  for (auto* ids : {&changes.added, &changes.changed, &changes.failed}) std::sort(ids->begin(), ids->end());
+}
+
+// Whether anything was done. Takes what was, or failed, out of `pending`.
+bool Roster::DoPass(Pending& pending, Changes& changes) {
+  SocketUse use = SocketsOfAttached();
+  Pending left;
+  for (PendingChange& change : pending) {
+    const state::BackendSpec& spec = *change.spec;
+    change.waits_for.clear();
+    change.why_not = WhyLeaving(spec);
+    if (const auto clash = use.Find(spec); clash && change.why_not.empty()) {
+      change.waits_for = clash->backend_id;
+      change.why_not = absl::StrCat(clash->socket, " is in use by back-end ", clash->backend_id);
+    }
+    if (!change.why_not.empty()) {
+      left.push_back(change);
+      continue;
+    }
+    const auto found = entries_.find(spec.id);
+    const bool done = found == entries_.end() ? Add(spec) : Replace(found->second, spec);
+    (!done ? changes.failed : change.is_new ? changes.added : changes.changed).push_back(spec.id);
+    if (!done) PutBack(change);
+    use.Add(spec);
+  }
+  pending.swap(left);
+  return pending.size() < left.size();
+}
+
+// Some wait for each other in a ring: one without a session is taken out, and comes back as the last.
+bool Roster::BreakRing(Pending& pending) {
+  const auto next = [&](const std::string& id) {
+    const auto found = std::find_if(pending.begin(), pending.end(),
+                                    [&](const PendingChange& change) { return change.spec->id == id; });
+    return found == pending.end() ? std::string() : found->waits_for;
+  };
+  for (PendingChange& change : pending) {
+    const std::string& id = change.spec->id;
+    const auto entry = entries_.find(id);
+    if (entry == entries_.end()) continue;
+    std::string reached = next(id);
+    for (size_t i = 0; i < pending.size() && !reached.empty() && reached != id; ++i) reached = next(reached);
+    if (reached != id) continue;
+    const CommandResult result = DetachCommand(entry->second.spec, Session::kRefuse);
+    if (result.failure != CommandFailure::kNone && result.failure != CommandFailure::kBackendNotFound)
+      continue;
+    change.taken_out = entry->second.spec;
+    entries_.erase(entry);
+    return true;
+  }
+  return false;
+}
+
+// Unless another one has its sockets by now: then it comes with the next reload.
+void Roster::PutBack(const PendingChange& change) {
+  if (!change.taken_out || entries_.contains(change.spec->id)) return;
+  if (!SocketsOfAttached().Find(*change.taken_out)) Add(*change.taken_out);
+}
+
+// What is shown of one that was detached in the other mode: one id is never with both movers.
+std::string Roster::WhyLeaving(const state::BackendSpec& spec) const {
+  if (entries_.contains(spec.id)) return {};
+  const std::optional<state::BackendSpec> leaving = Leaving(spec.id);
+  const bool same_mover =
+      !leaving || (leaving->mode == state::Mode::kRelay) == (spec.mode == state::Mode::kRelay);
+  return same_mover ? "" : "it is being detached, and a session of it lives";
+}
+
+bool Roster::Add(const state::BackendSpec& spec) {
+  const CommandResult result = AttachCommand(spec, true);
+  if (result.failure == CommandFailure::kNone) {
+    entries_[spec.id] = {spec};
+    return true;
+  }
+  spdlog::error("reload: {}: it is not attached", result.message);
+  return false;
+}
+
+// What was written down, and was not to be had so far.
+void Roster::AttachWrittenDown(Changes& changes) {
+  for (auto& [id, entry] : entries_) {
+    if (entry.attached) continue;
+    entry.attached = AttachedCount() < static_cast<size_t>(config_.max_backends) &&
+                     CheckApart(config_, entry.spec).ok() && !SocketsOfAttached().Find(entry.spec) &&
+                     AttachCommand(entry.spec, false).failure == CommandFailure::kNone;
+    (entry.attached ? changes.added : changes.failed).push_back(id);
+  }
 }
 
 // What the file alone cannot tell.
@@ -96,7 +182,7 @@ absl::Status Roster::CheckReload(const Config& config) const {
     if (entry.spec.origin != state::Origin::kRpc) continue;
     const state::BackendSpec* named = FindSpec(config, id);
     if (named == nullptr) {
-      ++count;
+      count += entry.attached ? 1 : 0;
       by_rpc.Add(entry.spec);
       by_rpc.AddFiles(entry.spec);
     } else if (!state::IsSameWay(entry.spec, *named)) {
@@ -134,7 +220,7 @@ bool Roster::Replace(Entry& entry, const state::BackendSpec& spec) {
 
 bool Roster::MoveToOtherMover(Entry& entry, const state::BackendSpec& spec) {
   CommandResult result = DetachCommand(entry.spec, Session::kRefuse);
-  if (result.failure == CommandFailure::kNone) {
+  if (result.failure == CommandFailure::kNone || result.failure == CommandFailure::kBackendNotFound) {
     result = AttachCommand(spec, true);
     if (result.failure == CommandFailure::kNone) {
       entry.spec = spec;

@@ -63,8 +63,16 @@ std::optional<uint32_t> GroupId(const std::string& name) {
 
 }  // namespace
 
+std::string Shortened(std::string_view text) {
+  if (text.size() <= kMostShownBytes) return std::string(text);
+  size_t bytes = kMostShownBytes;
+  while (bytes > 0 && (static_cast<unsigned char>(text[bytes]) & 0xc0) == 0x80) --bytes;  // no half letter
+  return absl::StrCat(View(text.substr(0, bytes)), "...");
+}
+
 absl::Status Expected(std::string_view expected, std::string_view got) {
-  return absl::InvalidArgumentError(absl::StrCat("expected ", View(expected), ", got '", View(got), "'"));
+  return absl::InvalidArgumentError(
+      absl::StrCat("expected ", View(expected), ", got '", Shortened(got), "'"));
 }
 
 absl::StatusOr<int64_t> ParseDurationMs(std::string_view text) {
@@ -98,8 +106,9 @@ absl::Status CheckSocketPath(std::string_view path) {
   if (path.find('\0') != std::string_view::npos)
     return absl::InvalidArgumentError("expected the path of a socket without a zero byte in it");
   if (path.size() > base::kMaxSocketPathBytes) {
-    return Expected(absl::StrCat("a socket path of at most ", base::kMaxSocketPathBytes, " bytes"),
-                    absl::StrCat(View(path), "' of ", path.size(), " bytes: '"));
+    return absl::InvalidArgumentError(absl::StrCat("expected a socket path of at most ",
+                                                   base::kMaxSocketPathBytes, " bytes, got one of ",
+                                                   path.size(), ": '", Shortened(path), "'"));
   }
   return absl::OkStatus();
 }

@@ -6,7 +6,9 @@
 #include <absl/status/statusor.h>
 #include <absl/strings/string_view.h>
 
+#include <cstddef>
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 #include "server/base/socket_path.h"
@@ -16,7 +18,11 @@ namespace shmemd::app {
 // Debian's absl::string_view is a class of its own.
 inline absl::string_view View(std::string_view text) { return {text.data(), text.size()}; }
 
-// "expected X, got 'Y'".
+// `text` as an error shows it, which may go to a client: what is longer is cut, between letters of UTF-8.
+inline constexpr size_t kMostShownBytes = 256;
+std::string Shortened(std::string_view text);
+
+// "expected X, got 'Y'", with Y cut to kMostShownBytes.
 absl::Status Expected(std::string_view expected, std::string_view got);
 
 // "5s", "250ms", "2m" as milliseconds; "1TiB", "64 MiB", "4096" as bytes; "0660" as a file mode.

@@ -5,6 +5,7 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -37,8 +38,11 @@ class SocketUse {
   bool operator==(const SocketUse&) const = default;
 
  private:
-  std::map<std::string, std::string> by_path_;                    // normal path -> id
-  std::map<std::pair<uint64_t, uint64_t>, std::string> by_file_;  // device and inode -> id
+  using Ids = std::set<std::string>;
+  static const std::string* Other(const Ids& ids, const std::string& id);
+
+  std::map<std::string, Ids> by_path_;                    // normal path -> who uses it
+  std::map<std::pair<uint64_t, uint64_t>, Ids> by_file_;  // device and inode -> who uses it
 };
 
 }  // namespace shmemd::app

@@ -26,13 +26,24 @@ absl::Status Errno(const char* action, const std::string& path) {
   return base::PosixError(error_number, absl::StrCat("state_dir: ", action, " ", path));
 }
 
+// A directory that was made is there after a crash once the one above it is on the disk.
+absl::Status SyncParent(const std::string& directory) {
+  const std::string parent = directory.substr(0, directory.rfind('/') + 1);
+  const base::UniqueFd fd(open(parent.empty() ? "." : parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!fd.is_open()) return errno == EACCES ? absl::OkStatus() : Errno("open", parent);  // not ours to sync
+  return fsync(fd.get()) == 0 ? absl::OkStatus() : Errno("sync", parent);
+}
+
 // Makes what is missing on the way, and the directory itself.
 absl::Status MakeDirectory(const std::string& directory) {
   for (size_t slash = directory.find('/', 1);; slash = directory.find('/', slash + 1)) {
     const std::string part = directory.substr(0, slash);
     const mode_t mode = slash == std::string::npos ? 0700 : 0755;
-    if (mkdir(part.c_str(), mode) != 0 && errno != EEXIST && errno != EROFS)
+    if (mkdir(part.c_str(), mode) == 0) {
+      if (absl::Status status = SyncParent(part); !status.ok()) return status;
+    } else if (errno != EEXIST && errno != EROFS) {
       return Errno("make directory", part);
+    }
     if (slash == std::string::npos) return absl::OkStatus();
   }
 }
@@ -56,12 +67,13 @@ absl::StatusOr<std::string> ReadAll(int fd, const std::string& path) {
     if (got < 0) return Errno("read", path);
     if (got == 0) return text;
     text.append(part, static_cast<size_t>(got));
-    if (text.size() > kMostBytes) return absl::InvalidArgumentError("it grows while it is read");
+    if (text.size() > kMostBytes) return absl::AbortedError(absl::StrCat(path, " grows while it is read"));
   }
 }
 
 // Whether only we can have written it.
 absl::Status CheckOurs(const struct stat& facts) {
+  if (S_ISLNK(facts.st_mode)) return absl::InvalidArgumentError("expected a plain file, got a symbolic link");
   if (!S_ISREG(facts.st_mode)) return absl::InvalidArgumentError("expected a plain file");
   if (facts.st_uid != geteuid()) {
     return absl::InvalidArgumentError(absl::StrCat("expected owner ", geteuid(), ", got ", facts.st_uid));
@@ -93,47 +105,70 @@ absl::StatusOr<std::unique_ptr<StateFile>> StateFile::Open(const std::string& di
   return std::unique_ptr<StateFile>(new StateFile(directory, std::move(fd), std::move(lock)));
 }
 
-StateFile::Contents StateFile::Read() const {
-  absl::StatusOr<std::string> text = ReadText();
-  if (absl::IsNotFound(text.status())) return {};
-  if (!text.ok()) return {{}, SetAside(std::string(text.status().message()))};
-  absl::StatusOr<std::vector<state::BackendSpec>> backends = ParseStateText(*text);
-  if (!backends.ok()) return {{}, SetAside(std::string(backends.status().message()))};
-  return {*std::move(backends), {}};
+absl::StatusOr<StateFile::Contents> StateFile::Read() const {
+  absl::StatusOr<std::optional<Text>> text = ReadText();
+  if (!text.ok()) return text.status();
+  if (!*text) return Contents{};
+  if (!(*text)->not_ours.empty()) return Contents{{}, SetAside((*text)->not_ours), {}};
+  absl::StatusOr<StateEntries> entries = ParseStateText((*text)->text);
+  if (!entries.ok()) return Contents{{}, SetAside(std::string(entries.status().message())), {}};
+  Contents contents{std::move(entries->backends), {}, std::move(entries->left_out)};
+  if (!contents.left_out.empty()) contents.left_out.push_back(KeepBeside());
+  return contents;
 }
 
-absl::StatusOr<std::string> StateFile::ReadText() const {
-  // Non-blocking: what lies there may be a pipe.
+// What is wrong with the file itself is not ours to read; what fails for another reason may go well later.
+absl::StatusOr<std::optional<StateFile::Text>> StateFile::ReadText() const {
+  struct stat facts {};
+  if (fstatat(directory_fd_.get(), kName, &facts, AT_SYMLINK_NOFOLLOW) != 0) {
+    if (errno == ENOENT) return std::nullopt;
+    return Errno("stat", PathOf(kName));
+  }
+  if (absl::Status status = CheckOurs(facts); !status.ok()) return Text{{}, std::string(status.message())};
+  // Non-blocking: it may be a pipe by now.
   const base::UniqueFd file(
       openat(directory_fd_.get(), kName, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
-  if (!file.is_open()) {
-    if (errno == ENOENT) return absl::NotFoundError("");
-    if (errno == ELOOP) return absl::InvalidArgumentError("expected a plain file, got a symbolic link");
-    return absl::InvalidArgumentError(Errno("open", PathOf(kName)).message());
-  }
-  struct stat facts {};
+  if (!file.is_open()) return Errno("open", PathOf(kName));
   if (fstat(file.get(), &facts) != 0) return Errno("stat", PathOf(kName));
-  if (absl::Status status = CheckOurs(facts); !status.ok()) return status;
+  if (absl::Status status = CheckOurs(facts); !status.ok()) return Text{{}, std::string(status.message())};
   absl::StatusOr<std::string> text = ReadAll(file.get(), PathOf(kName));
-  if (absl::IsNotFound(text.status())) return absl::InvalidArgumentError(text.status().message());
-  return text;
+  if (!text.ok()) return text.status();
+  return Text{*std::move(text), {}};
+}
+
+std::optional<std::string> StateFile::AsideName() const {
+  for (int i = 1; i <= kMostAside; ++i) {
+    std::string name = absl::StrCat(kName, ".aside-", i);
+    struct stat facts {};
+    if (fstatat(directory_fd_.get(), name.c_str(), &facts, AT_SYMLINK_NOFOLLOW) != 0) return name;
+  }
+  return std::nullopt;
 }
 
 std::string StateFile::SetAside(const std::string& why) const {
   const std::string what = absl::StrCat(PathOf(kName), ": ", why);
-  for (int i = 1; i <= kMostAside; ++i) {
-    const std::string name = absl::StrCat(kName, ".aside-", i);
-    struct stat facts {};
-    if (fstatat(directory_fd_.get(), name.c_str(), &facts, AT_SYMLINK_NOFOLLOW) == 0) continue;
-    if (renameat(directory_fd_.get(), kName, directory_fd_.get(), name.c_str()) != 0) {
-      const int error_number = errno;
-      return absl::StrCat(what,
-                          "; it cannot be set aside: ", base::PosixError(error_number, "rename").message());
-    }
-    fsync(directory_fd_.get());
-    return absl::StrCat(what, "; set aside as ", PathOf(name));
+  const std::optional<std::string> name = AsideName();
+  if (!name) return absl::StrCat(what, "; ", kMostAside, " files are set aside already");
+  if (renameat(directory_fd_.get(), kName, directory_fd_.get(), name->c_str()) != 0) {
+    const int error_number = errno;
+    return absl::StrCat(what,
+                        "; it cannot be set aside: ", base::PosixError(error_number, "rename").message());
   }
-  return absl::StrCat(what, "; ", kMostAside, " files are set aside already");
+  fsync(directory_fd_.get());
+  return absl::StrCat(what, "; set aside as ", PathOf(*name));
+}
+
+// The next change replaces the file, and what makes no sense to us may to another version. One that has a
+// second name has been kept already.
+std::string StateFile::KeepBeside() const {
+  struct stat facts {};
+  if (fstatat(directory_fd_.get(), kName, &facts, AT_SYMLINK_NOFOLLOW) == 0 && facts.st_nlink > 1)
+    return absl::StrCat(PathOf(kName), " is kept beside already");
+  const std::optional<std::string> name = AsideName();
+  if (!name || linkat(directory_fd_.get(), kName, directory_fd_.get(), name->c_str(), 0) != 0)
+    return absl::StrCat(PathOf(kName), " cannot be kept beside");
+  fsync(directory_fd_.get());
+  return absl::StrCat(PathOf(kName), " is kept as ", PathOf(*name), ", too");
 }
 
 absl::Status StateFile::Write(const std::vector<state::BackendSpec>& backends) const {

@@ -9,6 +9,7 @@
 #include <absl/status/statusor.h>
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -24,8 +25,13 @@ namespace shmemd::app {
 std::string StateText(const std::vector<state::BackendSpec>& backends);
 // Its last line, for the text before.
 std::string EndOfStateText(std::string_view text);
-// InvalidArgument says what is wrong: another version, cut short, changed, or an entry that makes no sense.
-absl::StatusOr<std::vector<state::BackendSpec>> ParseStateText(std::string_view text);
+
+struct StateEntries {
+  std::vector<state::BackendSpec> backends;
+  std::vector<std::string> left_out;  // which entries make no sense, and why; the others hold
+};
+// InvalidArgument says what is wrong with the whole: another version, cut short, changed, no list of entries.
+absl::StatusOr<StateEntries> ParseStateText(std::string_view text);
 
 class StateFile {
  public:
@@ -37,20 +43,30 @@ class StateFile {
 
   struct Contents {
     std::vector<state::BackendSpec> backends;
-    std::string set_aside;  // why there is nothing, and where the file is now; empty: it was read
+    std::string set_aside;              // why there is nothing, and where the file is now; empty: it was read
+    std::vector<std::string> left_out;  // why entries are missing; the file is kept beside, too
   };
-  // Nothing where there is no file.
-  Contents Read() const;
+  // Nothing where there is no file. An error names the path: the file cannot be read now, e.g. for want of
+  // descriptors; it stays where it is.
+  absl::StatusOr<Contents> Read() const;
 
   // An error says what failed, and with which path; the file is then as it was, but after a failed sync of
-  // the directory it may be either.
+  // the directory it may be either: to go back, write again.
   absl::Status Write(const std::vector<state::BackendSpec>& backends) const;
 
  private:
   StateFile(std::string directory, base::UniqueFd directory_fd, base::UniqueFd lock)
       : directory_(std::move(directory)), directory_fd_(std::move(directory_fd)), lock_(std::move(lock)) {}
-  absl::StatusOr<std::string> ReadText() const;
+  struct Text {
+    std::string text;
+    std::string not_ours;  // why it was not read
+  };
+  absl::StatusOr<std::optional<Text>> ReadText() const;
+  // Moves it, or where entries are missing only gives it a second name.
   std::string SetAside(const std::string& why) const;
+  std::string KeepBeside() const;
+  // A name that is free, if there is one.
+  std::optional<std::string> AsideName() const;
   std::string PathOf(const std::string& name) const { return directory_ + "/" + name; }
 
   const std::string directory_;

@@ -91,19 +91,28 @@ absl::StatusOr<std::string_view> CheckEnd(std::string_view text) {
   return body;
 }
 
-absl::StatusOr<std::vector<state::BackendSpec>> ParseEntries(const YAML::Node& list) {
+absl::StatusOr<state::BackendSpec> ParseEntry(const YAML::Node& entry, const std::string& key) {
+  if (!entry.IsMap()) return Bad(absl::StrCat(key, ": expected keys and values"));
+  absl::StatusOr<state::BackendSpec> spec = ReadBackendEntry(entry, "line", key, PlainRelay());
+  if (spec.ok()) spec->origin = state::Origin::kRpc;
+  return spec;
+}
+
+absl::StatusOr<StateEntries> ParseEntries(const YAML::Node& list) {
   if (!list.IsSequence() && !list.IsNull()) return Bad("backends: expected a list");
   Config checked;
+  StateEntries entries;
   for (size_t i = 0; i < list.size(); ++i) {
     const std::string key = absl::StrCat("backends[", i, "]");
-    if (!list[i].IsMap()) return Bad(absl::StrCat(key, ": expected keys and values"));
-    absl::StatusOr<state::BackendSpec> spec = ReadBackendEntry(list[i], "line", key, PlainRelay());
-    if (!spec.ok()) return spec.status();
-    spec->origin = state::Origin::kRpc;
-    if (absl::Status status = AddBackend(checked, *std::move(spec)); !status.ok())
-      return Bad(absl::StrCat(key, ": ", status.message()));
+    absl::StatusOr<state::BackendSpec> spec = ParseEntry(list[i], key);
+    if (!spec.ok()) {
+      entries.left_out.emplace_back(spec.status().message());
+    } else if (absl::Status status = AddBackend(checked, *std::move(spec)); !status.ok()) {
+      entries.left_out.push_back(absl::StrCat(key, ": ", status.message()));
+    }
   }
-  return std::move(checked.backends);
+  entries.backends = std::move(checked.backends);
+  return entries;
 }
 
 }  // namespace
@@ -119,7 +128,7 @@ std::string StateText(const std::vector<state::BackendSpec>& backends) {
   return text;
 }
 
-absl::StatusOr<std::vector<state::BackendSpec>> ParseStateText(std::string_view text) {
+absl::StatusOr<StateEntries> ParseStateText(std::string_view text) {
   if (absl::Status status = CheckVersion(text); !status.ok()) return status;
   const absl::StatusOr<std::string_view> body = CheckEnd(text);
   if (!body.ok()) return body.status();

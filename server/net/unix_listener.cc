@@ -72,13 +72,26 @@ absl::StatusOr<UnixListener> UnixListener::Listen(const std::string& path, const
   return listener;
 }
 
+// By a descriptor: who may write to the directory can put a link to another file at the path at any moment.
 absl::Status UnixListener::Permit(const ListenOptions& options) const {
+  const base::UniqueFd file(open(path_.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+  struct stat facts {};
+  if (!file.is_open() || fstat(file.get(), &facts) != 0) return Errno("look at", path_);
+  if (!S_ISSOCK(facts.st_mode) || facts.st_dev != device_ || facts.st_ino != inode_) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("permissions of ", path_, ": expected the socket that we made, got another file"));
+  }
   if (options.owner || options.group) {
     const uid_t owner = options.owner.value_or(static_cast<uid_t>(-1));
     const gid_t group = options.group.value_or(static_cast<gid_t>(-1));
-    if (lchown(path_.c_str(), owner, group) != 0) return Errno("chown", path_);
+    if (fchownat(file.get(), "", owner, group, AT_EMPTY_PATH) != 0) return Errno("chown", path_);
   }
-  return chmod(path_.c_str(), options.mode) == 0 ? absl::OkStatus() : Errno("chmod", path_);
+  // fchmod takes no descriptor of this kind, but its name does.
+  const std::string name = absl::StrCat("/proc/self/fd/", file.get());
+  if (chmod(name.c_str(), options.mode) == 0) return absl::OkStatus();
+  if (errno == ENOENT && fchmodat(AT_FDCWD, path_.c_str(), options.mode, AT_SYMLINK_NOFOLLOW) == 0)
+    return absl::OkStatus();
+  return Errno("chmod", path_);
 }
 
 UnixListener::UnixListener(UnixListener&& other) noexcept

@@ -35,7 +35,7 @@ class UnixListener {
   UnixListener& operator=(const UnixListener&) = delete;
 
   // Other permissions for a socket that is served already; the backlog stays. On error they may be half
-  // changed.
+  // changed. FailedPrecondition, naming the path: another file is there now, which is left alone.
   absl::Status Permit(const ListenOptions& options) const;
 
   int fd() const { return socket_.get(); }  // non-blocking, close-on-exec; borrowed

@@ -56,6 +56,10 @@ net::ListenOptions OptionsOf(const state::BackendSpec& spec, const std::string& 
   return options;
 }
 
+bool IsSamePath(const std::string& one, const std::string& other) {
+  return std::filesystem::path(one).lexically_normal() == std::filesystem::path(other).lexically_normal();
+}
+
 // One side of an entry that listens there anew, goes on listening, or does not listen.
 struct Side {
   state::SocketRole role;
@@ -64,7 +68,7 @@ struct Side {
   std::optional<net::UnixListener> fresh = std::nullopt;
 
   bool listens() const { return role == state::SocketRole::kListen; }
-  bool goes_on() const { return listens() && current && current->path() == path; }
+  bool goes_on() const { return listens() && current && IsSamePath(current->path(), path); }
 };
 
 // Opens what is not open yet. On error nothing has changed.
@@ -107,7 +111,11 @@ RelayEntry::~RelayEntry() { Rest(); }
 
 absl::Status RelayEntry::Start() {
   if (absl::Status status = WatchListeners(); !status.ok()) return status;
-  GetBackend();
+  if (sockets_.idle_backend.is_open()) {
+    TakeBackend(std::move(sockets_.idle_backend));
+  } else {
+    GetBackend();
+  }
   return absl::OkStatus();
 }
 
@@ -170,6 +178,12 @@ state::BackendSpec RelayEntry::TakeSuccessor(EntrySockets& sockets) {
   UnwatchListeners();
   if (sockets_.frontend) sockets.frontend.emplace(*std::exchange(sockets_.frontend, std::nullopt));
   if (sockets_.backend) sockets.backend.emplace(*std::exchange(sockets_.backend, std::nullopt));
+  // Some back-ends end with their one connection.
+  if (idle_backend_.is_open() && successor_->backend_role == spec().backend_role &&
+      IsSamePath(successor_->backend_socket, spec().backend_socket)) {
+    context_.loop.Unwatch(std::exchange(idle_watch_, net::EventLoop::kNoWatch));
+    sockets.idle_backend = std::move(idle_backend_);
+  }
   return *std::move(successor_);
 }
 

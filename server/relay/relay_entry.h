@@ -44,10 +44,11 @@ struct EntryContext {
   EntryObserver& observer;
 };
 
-// The sockets that an entry listens at.
+// The sockets that an entry listens at, and what passes to the entry that takes its place.
 struct EntrySockets {
   std::optional<net::UnixListener> frontend;
   std::optional<net::UnixListener> backend;
+  base::UniqueFd idle_backend = {};  // connected, waits for its front-end
 };
 
 class RelayEntry final : state::EventSink, RelaySession::Observer {

@@ -144,7 +144,7 @@ void RelayLoop::Remove(RelayEntry& entry) {
   publisher_.Detach(backend);
 }
 
-// Its sockets pass to the entry that takes its place, with whoever waits there.
+// Its sockets pass to the entry that takes its place, with whoever waits there, and a back-end that waits.
 void RelayLoop::Renew(RelayEntry& entry) {
   EntrySockets sockets;
   state::BackendSpec spec = entry.TakeSuccessor(sockets);

@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -68,13 +69,27 @@ std::string TextOf(const std::string& path) {
   return text.str();
 }
 
+StateFile::Contents Read(const StateFile& file) {
+  absl::StatusOr<StateFile::Contents> contents = file.Read();
+  EXPECT_TRUE(contents.ok()) << contents.status();
+  return contents.ok() ? *std::move(contents) : StateFile::Contents{};
+}
+
+// The samples as text, with a change and a checksum that fits: what another shmemd may have written.
+std::string ChangedText(const std::string& from, const std::string& to) {
+  std::string text = StateText(Samples());
+  text.replace(text.find(from), from.size(), to);
+  text.resize(text.rfind("# end"));
+  return text + EndOfStateText(text);
+}
+
 TEST(StateText, IsReadBackAsItWasWritten) {
   const auto read = ParseStateText(StateText(Samples()));
   ASSERT_TRUE(read.ok()) << read.status();
-  EXPECT_EQ(*read, Samples());
+  EXPECT_EQ(read->backends, Samples());
   const auto none = ParseStateText(StateText({}));
   ASSERT_TRUE(none.ok()) << none.status();
-  EXPECT_THAT(*none, IsEmpty());
+  EXPECT_THAT(none->backends, IsEmpty());
 }
 
 // Files of releases before are read for ever: this text may only be added to.
@@ -103,7 +118,7 @@ TEST(StateText, IsTheSameAsEver) {
   EXPECT_EQ(StateText(backends), kText);
   const auto read = ParseStateText(kText);
   ASSERT_TRUE(read.ok()) << read.status();
-  EXPECT_EQ(*read, backends);
+  EXPECT_EQ(read->backends, backends);
 }
 
 TEST(StateText, TornAnywhereItIsRefused) {
@@ -132,28 +147,63 @@ TEST(StateText, RandomBytesAreRefusedAlsoBehindAGoodBeginning) {
   }
 }
 
-// With a checksum that fits: what another program wrote, or a later shmemd.
+// An entry that makes no sense is left out, and costs none of the others.
 TEST(StateText, EntriesAreCheckedAsThoseOfTheConfiguration) {
-  const auto with = [](const std::string& from, const std::string& to) {
-    std::string text = StateText(Samples());
-    text.replace(text.find(from), from.size(), to);
-    text.resize(text.rfind("# end"));
-    return text + EndOfStateText(text);
+  const std::tuple<std::string, std::string, std::string, size_t> cases[] = {
+      {"mode: probe", "mode: prob", "backends[1].mode: expected relay, frontend or probe", 1},
+      {"id: \"media0\"", "id: \"MEDIA\"", "backends[2]: expected an id", 2},
+      {"id: \"media0\"", "id: \"gpu0\"", "named twice", 2},
+      {"/run/media0.sock", "media0.sock", "expected the absolute path", 2},
+      {"/run/media0.sock", "/run/cam0.sock", "have the same socket", 2},
+      {"query: snoop", "qwery: snoop", "no such key", 2},
+      {"backends:\n", "backends:\n  - odd\n", "backends[0]: expected keys and values", 4},
   };
-  const std::tuple<std::string, std::string, std::string> cases[] = {
-      {"mode: probe", "mode: prob", "backends[1].mode: expected relay, frontend or probe"},
-      {"id: \"media0\"", "id: \"MEDIA\"", "backends[2]: expected an id"},
-      {"id: \"media0\"", "id: \"gpu0\"", "named twice"},
-      {"/run/media0.sock", "media0.sock", "expected the absolute path"},
-      {"/run/media0.sock", "/run/cam0.sock", "have the same socket"},
-      {"query: snoop", "qwery: snoop", "no such key"},
-      {"backends:\n", "backends: {}\n", "line "},
-  };
-  for (const auto& [from, to, reason] : cases) {
-    const auto read = ParseStateText(with(from, to));
-    ASSERT_FALSE(read.ok()) << to;
-    EXPECT_THAT(std::string(read.status().message()), HasSubstr(reason));
+  for (const auto& [from, to, reason, missing] : cases) {
+    const auto read = ParseStateText(ChangedText(from, to));
+    ASSERT_TRUE(read.ok()) << read.status();
+    ASSERT_EQ(read->left_out.size(), 1u) << to;
+    EXPECT_THAT(read->left_out[0], HasSubstr(reason));
+    std::vector<BackendSpec> expected = Samples();
+    if (missing < expected.size()) expected.erase(expected.begin() + static_cast<std::ptrdiff_t>(missing));
+    EXPECT_EQ(read->backends, expected) << to;
   }
+  const auto read = ParseStateText(ChangedText("backends:\n", "backends: {}\n"));
+  ASSERT_FALSE(read.ok());
+  EXPECT_THAT(std::string(read.status().message()), HasSubstr("line "));
+}
+
+TEST(StateFileTest, AFileWithAnOddEntryIsKeptBesideOnce) {
+  const TempDirectory directory;
+  const std::string path = directory.path() + "/attached.yaml";
+  const auto file = StateFile::Open(directory.path());
+  ASSERT_TRUE(file.ok());
+  const std::string text = ChangedText("query: snoop", "qwery: snoop");
+  std::ofstream(path) << text;
+  EXPECT_THAT(Read(**file).left_out, testing::Contains(HasSubstr("is kept as " + path + ".aside-1")));
+  const StateFile::Contents contents = Read(**file);
+  EXPECT_THAT(contents.left_out, testing::Contains(HasSubstr("kept beside already")));
+  EXPECT_EQ(contents.backends.size(), 3u);
+  EXPECT_EQ(contents.set_aside, "");
+  ASSERT_EQ((*file)->Write(contents.backends), absl::OkStatus());
+  EXPECT_EQ(TextOf(path + ".aside-1"), text);
+  EXPECT_FALSE(std::filesystem::exists(path + ".aside-2"));
+}
+
+// It is a good file: want of descriptors says nothing about it.
+TEST(StateFileTest, AFileThatCannotBeReadNowStaysWhereItIs) {
+  const TempDirectory directory;
+  const auto file = StateFile::Open(directory.path());
+  ASSERT_TRUE(file.ok());
+  ASSERT_EQ((*file)->Write(Samples()), absl::OkStatus());
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  const rlimit none{0, before.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
+  const absl::Status failed = (*file)->Read().status();
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+  EXPECT_THAT(std::string(failed.message()),
+              testing::AllOf(HasSubstr(directory.path() + "/attached.yaml"), HasSubstr("EMFILE")));
+  EXPECT_EQ(Read(**file).backends, Samples());
 }
 
 TEST(StateFileTest, HoldsWhatWasWrittenLast) {
@@ -162,10 +212,10 @@ TEST(StateFileTest, HoldsWhatWasWrittenLast) {
   {
     const auto file = StateFile::Open(where);
     ASSERT_TRUE(file.ok()) << file.status();
-    EXPECT_THAT((*file)->Read().backends, IsEmpty());
+    EXPECT_THAT(Read(**file).backends, IsEmpty());
     EXPECT_EQ((*file)->Write(Samples()), absl::OkStatus());
     EXPECT_EQ((*file)->Write({Samples()[0]}), absl::OkStatus());
-    EXPECT_EQ((*file)->Read().backends, std::vector<BackendSpec>{Samples()[0]});
+    EXPECT_EQ(Read(**file).backends, std::vector<BackendSpec>{Samples()[0]});
     EXPECT_EQ(StateFile::Open(where).status().code(), absl::StatusCode::kFailedPrecondition)
         << "it is locked";
   }
@@ -176,7 +226,7 @@ TEST(StateFileTest, HoldsWhatWasWrittenLast) {
   EXPECT_EQ(facts.st_mode & 07777, 0700u);
   const auto again = StateFile::Open(where);
   ASSERT_TRUE(again.ok()) << again.status();
-  EXPECT_EQ((*again)->Read().backends, std::vector<BackendSpec>{Samples()[0]});
+  EXPECT_EQ(Read(**again).backends, std::vector<BackendSpec>{Samples()[0]});
 }
 
 TEST(StateFileTest, WhatWasLeftHalfWrittenIsNeverRead) {
@@ -184,7 +234,7 @@ TEST(StateFileTest, WhatWasLeftHalfWrittenIsNeverRead) {
   std::ofstream(directory.path() + "/attached.yaml.new") << StateText(Samples());
   const auto file = StateFile::Open(directory.path());
   ASSERT_TRUE(file.ok());
-  EXPECT_THAT((*file)->Read().backends, IsEmpty());
+  EXPECT_THAT(Read(**file).backends, IsEmpty());
   EXPECT_FALSE(std::filesystem::exists(directory.path() + "/attached.yaml.new"));
 }
 
@@ -196,7 +246,7 @@ TEST(StateFileTest, WhatIsNotOursIsSetAsideUnchangedAndSeveralAreKept) {
   for (int i = 1; i <= 3; ++i) {
     const std::string text = "other " + std::to_string(i);
     std::ofstream(path) << text;
-    const StateFile::Contents contents = (*file)->Read();
+    const StateFile::Contents contents = Read(**file);
     EXPECT_THAT(contents.backends, IsEmpty());
     const std::string where = path + ".aside-" + std::to_string(i);
     EXPECT_THAT(contents.set_aside, HasSubstr("set aside as " + where));
@@ -205,10 +255,10 @@ TEST(StateFileTest, WhatIsNotOursIsSetAsideUnchangedAndSeveralAreKept) {
   }
   // A pipe would be waited for.
   ASSERT_EQ(mkfifo(path.c_str(), 0600), 0);
-  EXPECT_THAT((*file)->Read().set_aside, HasSubstr("expected a plain file"));
+  EXPECT_THAT(Read(**file).set_aside, HasSubstr("expected a plain file"));
   std::ofstream(path) << StateText(Samples());
   ASSERT_EQ(chmod(path.c_str(), 0622), 0);
-  EXPECT_THAT((*file)->Read().set_aside, HasSubstr("others than its owner may write to it"));
+  EXPECT_THAT(Read(**file).set_aside, HasSubstr("others than its owner may write to it"));
 }
 
 // A disk that is full, as far as a test can have one.
@@ -222,7 +272,7 @@ TEST(StateFileTest, AFailedWriteLeavesTheOldFile) {
   const absl::Status failed = (*file)->Write({});
   EXPECT_FALSE(failed.ok());
   EXPECT_THAT(std::string(failed.message()), HasSubstr(directory.path() + "/attached.yaml.new"));
-  EXPECT_EQ((*file)->Read().backends, Samples());
+  EXPECT_EQ(Read(**file).backends, Samples());
 }
 
 }  // namespace

@@ -125,6 +125,28 @@ TEST_F(AttachTest, WhatMakesNoSenseIsNamedByItsField) {
   EXPECT_THAT(Ids(), IsEmpty());
 }
 
+// A client refuses an error of more than 8 KiB, and then shows none.
+TEST_F(AttachTest, WhatIsMuchTooLongIsNamedAllTheSame) {
+  Start();
+  const std::string text(60'000, '\x01');
+  std::vector<std::pair<std::string, v1::AttachBackendRequest>> cases = {
+      {"backend_id", FrontendRequest(text, Path("gpu0.sock"))},
+      {"backend.name", FrontendRequest("gpu0", Path("gpu0.sock"))},
+      {"backend.backend_socket", FrontendRequest("gpu0", text)},
+      {"backend.backend_socket", FrontendRequest("gpu0", "/" + text)},
+      {"backend.frontend_socket", RelayRequest("gpu0", text, Path("gpu0.sock"))}};
+  cases[1].second.mutable_backend()->set_name(text);
+  std::string letters = "x";
+  while (letters.size() < 60'000) letters += "\xc3\xa9";
+  cases.emplace_back("backend.backend_socket", FrontendRequest("gpu0", letters));
+  for (const auto& [field, request] : cases) {
+    const grpc::Status status = admin_->Attach(request);
+    ASSERT_THAT(status, IsError(StatusCode::INVALID_ARGUMENT, "BACKEND_INVALID")) << field;
+    EXPECT_EQ(ErrorInfoOf(status).metadata().at("field"), field);
+    EXPECT_LT(status.error_message().size(), 1000u);
+  }
+}
+
 TEST_F(AttachTest, ValidationAloneAttachesNothing) {
   Start({"--limits-max-backends", "1"});
   v1::AttachBackendRequest request = RelayRequest("media0", Path("vm.sock"), Path("media0.sock"));

@@ -55,7 +55,7 @@ class Killer {
     auto shmemd = std::make_unique<app::ShmemdProcess>(
         directory_ + "/run", std::vector<std::string>{"--state-dir", directory_ + "/state"});
     if (testing::Test::HasFailure()) return;
-    const std::vector<std::string> ids = IdsOf(ShmemdView(*shmemd));
+    const std::vector<std::string> ids = LookAtShown(ShmemdView(*shmemd));
     EXPECT_EQ(known_.Wrong(ids), std::set<std::string>()) << "shown: " << testing::PrintToString(ids);
     known_.LookAt(ids);
     std::thread killer([&, life = std::uniform_int_distribution<>(0, 40'000)(random_)] {
@@ -73,10 +73,26 @@ class Killer {
   int unanswered() const { return unanswered_; }
 
  private:
+  static bool IsRelay(const std::string& id) { return id.back() % 2 == 0; }
+
+  // Each is as it was asked for. Returns the ids.
+  std::vector<std::string> LookAtShown(const ShmemdView& view) const {
+    std::vector<std::string> ids;
+    for (const v1::Backend& backend : view.Backends()) {
+      const std::string id = backend.name().substr(std::string("backends/").size());
+      EXPECT_EQ(backend.mode(), IsRelay(id) ? v1::Backend::RELAY : v1::Backend::FRONTEND) << id;
+      EXPECT_EQ(backend.backend_socket(), directory_ + "/" + id + ".sock");
+      EXPECT_EQ(backend.frontend_socket(), IsRelay(id) ? directory_ + "/" + id + ".vm" : "");
+      EXPECT_EQ(backend.origin(), v1::Backend::RPC) << id;
+      ids.push_back(id);
+    }
+    return ids;
+  }
+
   bool Change(const AdminClient& admin) {
     const std::string id = "b" + std::to_string(std::uniform_int_distribution<>(0, 19)(random_));
     const bool attach = !known_.attached.contains(id);
-    const bool relay = id.back() % 2 == 0;
+    const bool relay = IsRelay(id);
     grpc::ClientContext context;
     context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(20));
     grpc::Status status;

@@ -228,6 +228,74 @@ TEST_F(ReloadTest, AModeStaysWhileASessionLives) {
   peers::Pass(frontend.main(), backend.main(), "01000000 01000000 00000000");
 }
 
+// A back-end that serves one connection at a time would have to end the one that lives.
+TEST_F(ReloadTest, SocketsOfASessionAreLeftToIt) {
+  peers::RawBackend backend(Path("b.sock"));
+  Write(RelayEntry("x", Path("x.vm"), Path("b.sock")));
+  Start();
+  peers::RawFrontend frontend(Path("x.vm"));
+  ASSERT_TRUE(backend.Accept());
+  peers::ShakeHands(frontend, backend);
+
+  Write(FrontendEntry("y", Path("b.sock")) + FrontendEntry("z", Path("z.sock")));
+  EXPECT_EQ(Reload(), "reload: added z; removed x; not done y");
+  EXPECT_TRUE(Logged("back-end y: " + Path("b.sock") + " is in use by back-end x: it is not done"));
+  // One id is not with both at a time.
+  Write(FrontendEntry("x", Path("other.sock")) + FrontendEntry("z", Path("z.sock")));
+  EXPECT_EQ(Reload(), "reload: not done x");
+  EXPECT_TRUE(Logged("back-end x: it is being detached, and a session of it lives: it is not done"));
+  EXPECT_THAT(IdsOf(*view_), ElementsAre("x", "z"));
+  EXPECT_EQ(view_->Backend("x").state(), v1::Backend::DETACHING);
+  EXPECT_FALSE(backend.HasCaller());
+  peers::Pass(frontend.main(), backend.main(), "01000000 01000000 00000000");
+
+  frontend.main().Close();
+  EXPECT_GE(MillisecondsUntil([&] { return view_->Backend("x").name().empty(); }, kPatience), 0);
+  EXPECT_EQ(Reload(), "reload: added x");
+  EXPECT_EQ(view_->Backend("x").mode(), v1::Backend::FRONTEND);
+}
+
+TEST_F(ReloadTest, SocketsMayBeShiftedAndSwapped) {
+  Write(RelayEntry("a", Path("1.vm"), Path("1.sock")) + RelayEntry("b", Path("2.vm"), Path("2.sock")) +
+        RelayEntry("c", Path("3.vm"), Path("3.sock")) + FrontendEntry("d", Path("4.sock")));
+  Start();
+  Write(RelayEntry("a", Path("2.vm"), Path("2.sock")) + RelayEntry("b", Path("3.vm"), Path("3.sock")) +
+        RelayEntry("c", Path("5.vm"), Path("4.sock")) + FrontendEntry("d", Path("6.sock")));
+  EXPECT_EQ(Reload(), "reload: changed a, b, c, d");
+  EXPECT_FALSE(std::filesystem::exists(Path("1.vm")));
+  for (const std::string name : {"2.vm", "3.vm", "5.vm"}) {
+    EXPECT_TRUE(std::filesystem::is_socket(Path(name))) << name;
+  }
+  Write(RelayEntry("a", Path("3.vm"), Path("2.sock")) + RelayEntry("b", Path("5.vm"), Path("6.sock")) +
+        RelayEntry("c", Path("2.vm"), Path("3.sock")) + FrontendEntry("d", Path("4.sock")));
+  EXPECT_EQ(Reload(), "reload: changed a, b, c, d");
+  EXPECT_EQ(view_->Backend("a").frontend_socket(), Path("3.vm"));
+  EXPECT_EQ(view_->Backend("b").frontend_socket(), Path("5.vm"));
+  EXPECT_EQ(view_->Backend("c").frontend_socket(), Path("2.vm"));
+  for (const std::string name : {"2.vm", "3.vm", "5.vm"}) {
+    EXPECT_TRUE(std::filesystem::is_socket(Path(name))) << name;
+  }
+}
+
+// The one with a session changes as it always does; the other one waits for what that session uses.
+TEST_F(ReloadTest, ASwapWithALiveSessionIsDoneWhenItIsOver) {
+  peers::RawBackend backend(Path("1.sock"));
+  Write(RelayEntry("a", Path("1.vm"), Path("1.sock")) + RelayEntry("b", Path("2.vm"), Path("2.sock")));
+  Start();
+  peers::RawFrontend frontend(Path("1.vm"));
+  ASSERT_TRUE(backend.Accept());
+  peers::ShakeHands(frontend, backend);
+  Write(RelayEntry("a", Path("2.vm"), Path("2.sock")) + RelayEntry("b", Path("1.vm"), Path("1.sock")));
+  EXPECT_EQ(Reload(), "reload: changed a; not done b");
+  peers::Pass(frontend.main(), backend.main(), "01000000 01000000 00000000");
+  EXPECT_FALSE(backend.HasCaller());
+  frontend.main().Close();
+  const auto changed = [&] { return view_->Backend("a").backend_socket() == Path("2.sock"); };
+  EXPECT_GE(MillisecondsUntil(changed, kPatience), 0);
+  EXPECT_EQ(Reload(), "reload: added b");
+  EXPECT_TRUE(backend.Accept());
+}
+
 // First, do no harm: all around a session things come and go, and it passes on every byte.
 TEST_F(ReloadTest, ALiveSessionIsNotDisturbed) {
   peers::RawBackend backend(Path("b.sock"));

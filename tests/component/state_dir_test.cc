@@ -92,6 +92,62 @@ TEST_F(StateDirTest, ARelayThatCannotListenAfterARestartStaysWrittenDown) {
   EXPECT_THAT(Ids(), ElementsAre("media0"));
 }
 
+// What is acknowledged beside it must be attached again, too.
+TEST_F(StateDirTest, WhatIsOnlyWrittenDownKeepsItsSockets) {
+  std::filesystem::create_directory(Path("dir"));
+  StartWithState({"--limits-max-backends", "2"});
+  ASSERT_THAT(admin_->Attach(RelayRequest("x", Path("dir/vm.sock"), Path("x.sock"))), IsOk());
+  ASSERT_THAT(admin_->AttachFrontend("gpu0", Path("gpu0.sock")), IsOk());
+  Kill();
+  std::filesystem::rename(Path("dir"), Path("away"));
+  StartWithState({"--limits-max-backends", "2"});
+  EXPECT_THAT(Ids(), ElementsAre("gpu0"));
+  for (const std::string& taken : {Path("x.sock"), Path("dir/./vm.sock")}) {
+    const grpc::Status status = admin_->AttachFrontend("y", taken);
+    EXPECT_THAT(status, IsError(StatusCode::FAILED_PRECONDITION, "BACKEND_BUSY")) << taken;
+    EXPECT_THAT(status.error_message(),
+                HasSubstr("back-end x, which is only written down: DetachBackend strikes it out"));
+  }
+  ASSERT_THAT(admin_->AttachFrontend("z", Path("z.sock")), IsOk()) << "it does not count for the limit";
+  EXPECT_THAT(admin_->AttachFrontend("more", Path("more.sock")),
+              IsError(StatusCode::RESOURCE_EXHAUSTED, "TOO_MANY_BACKENDS"));
+  std::filesystem::rename(Path("away"), Path("dir"));
+  shmemd_->process().Signal(SIGHUP);
+  EXPECT_TRUE(Logged("reload: not done x")) << "it would be one too many";
+  Kill();
+  StartWithState();
+  EXPECT_THAT(Ids(), ElementsAre("gpu0", "x", "z"));
+  ASSERT_THAT(admin_->Detach("x"), IsOk());
+  EXPECT_THAT(admin_->AttachFrontend("y", Path("x.sock")), IsOk());
+}
+
+// The configuration's claim on an id replaces that of RPC, for good once it was detached.
+TEST_F(StateDirTest, WhatTheConfigurationReplacedDoesNotComeBackAfterADetach) {
+  StartWithState();
+  ASSERT_THAT(admin_->AttachFrontend("gpu0", Path("gpu0.sock")), IsOk());
+  Kill();
+  StartWithState({"--probe", "gpu0=" + Path("other.sock")});
+  ASSERT_THAT(admin_->Detach("gpu0"), IsOk());
+  Kill();
+  StartWithState();
+  EXPECT_THAT(Ids(), IsEmpty());
+}
+
+// By another spelling, which only the file itself tells.
+TEST_F(StateDirTest, WhatWasWrittenDownTakesNoSocketOfTheConfiguration) {
+  std::filesystem::create_directory(Path("dir"));
+  std::filesystem::create_directory_symlink(Path("dir"), Path("link"));
+  StartWithState();
+  ASSERT_THAT(admin_->Attach(RelayRequest("a", Path("link/vm.sock"), Path("a.sock"))), IsOk());
+  ASSERT_THAT(admin_->Attach(RelayRequest("b", Path("link/admin.sock"), Path("b.sock"))), IsOk());
+  Kill();
+  StartWithState({"--relay", "z=" + Path("dir/vm.sock") + "," + Path("z.sock"), "--api-admin-socket",
+                  Path("dir/admin.sock")});
+  EXPECT_THAT(IdsOf(*view_), testing::Contains("z"));
+  EXPECT_THAT(IdsOf(*view_), testing::Not(testing::Contains("a")));
+  EXPECT_TRUE(Logged("back-end a is not attached, but stays written down"));
+}
+
 TEST_F(StateDirTest, WhatCannotBeWrittenDownIsNotDone) {
   StartWithState();
   ASSERT_THAT(admin_->AttachFrontend("gpu0", Path("gpu0.sock")), IsOk());

@@ -90,6 +90,34 @@ TEST_F(UnixListenerTest, RemovesOnlyWhatIsItsOwn) {
   EXPECT_TRUE(std::filesystem::exists(path_));
 }
 
+// Whoever may write to the directory does not get at other files by a link.
+TEST_F(UnixListenerTest, PermitsOnlyWhatIsItsOwn) {
+  const absl::StatusOr<UnixListener> listener = UnixListener::Listen(path_, {.mode = 0600});
+  ASSERT_TRUE(listener.ok());
+  EXPECT_EQ(listener->Permit({.mode = 0640, .owner = getuid(), .group = getgid()}), absl::OkStatus());
+  struct stat facts {};
+  ASSERT_EQ(stat(path_.c_str(), &facts), 0);
+  EXPECT_EQ(facts.st_mode & 07777, 0640u);
+
+  const std::string precious = directory_.path() + "/precious";
+  std::ofstream(precious) << "x";
+  ASSERT_EQ(chmod(precious.c_str(), 0400), 0);
+  std::filesystem::remove(path_);
+  std::filesystem::create_symlink(precious, path_);
+  const absl::Status linked = listener->Permit({.mode = 0666});
+  EXPECT_EQ(linked.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(linked.message()), HasSubstr(path_));
+  ASSERT_EQ(stat(precious.c_str(), &facts), 0);
+  EXPECT_EQ(facts.st_mode & 07777, 0400u);
+
+  std::filesystem::remove(path_);
+  LeaveStale(path_);
+  ASSERT_EQ(chmod(path_.c_str(), 0600), 0);
+  EXPECT_EQ(listener->Permit({.mode = 0666}).code(), absl::StatusCode::kFailedPrecondition) << "another one";
+  std::filesystem::remove(path_);
+  EXPECT_EQ(listener->Permit({.mode = 0666}).code(), absl::StatusCode::kNotFound);
+}
+
 TEST_F(UnixListenerTest, ATooLongPathSaysSo) {
   const std::string path = directory_.path() + "/" + std::string(120, 'x');
   const absl::Status status = UnixListener::Listen(path, {}).status();

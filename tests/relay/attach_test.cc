@@ -188,6 +188,30 @@ TEST_F(AttachTest, AChangeWithoutASessionTakesWhoWaitsAlong) {
   EXPECT_EQ(backend().main().ReceiveMessage(), kGetFeatures);
 }
 
+// A back-end may serve one connection and end with it.
+TEST_F(AttachTest, AChangeWithoutASessionKeepsTheBackendThatWaits) {
+  Start();
+  ASSERT_TRUE(backend().Accept());
+  ASSERT_TRUE(ShowsState(BackendState::kWaitingForFrontend));
+  const std::string uid = Uid();
+  spec_.guard = state::Guard::kProtect;
+  spec_.frontend_socket = directory_.path() + "/./vmm2.sock";
+  EXPECT_EQ(Attach(spec_, true).failure, CommandFailure::kNone);
+  EXPECT_NE(Uid(), uid);
+  ASSERT_TRUE(ShowsState(BackendState::kWaitingForFrontend));
+  RawFrontend frontend(spec_.frontend_socket);
+  Pass(frontend.main(), backend().main(), kGetFeatures);
+  EXPECT_FALSE(backend().HasCaller());
+
+  frontend.main().Close();
+  ASSERT_TRUE(backend().main().IsClosedByPeer());
+  ASSERT_TRUE(backend().Accept());
+  ASSERT_TRUE(ShowsState(BackendState::kWaitingForFrontend));
+  spec_.backend_socket = directory_.path() + "/other.sock";
+  EXPECT_EQ(Attach(spec_, true).failure, CommandFailure::kNone);
+  EXPECT_TRUE(backend().main().IsClosedByPeer()) << "it is the back-end no more";
+}
+
 TEST_F(AttachTest, AChangeHoldsForTheNextSession) {
   Start();
   RawFrontend frontend = ConnectAndShakeHands();
