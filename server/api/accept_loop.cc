@@ -7,6 +7,7 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -60,6 +61,17 @@ std::string AddressOf(int connection) {
                         : &reinterpret_cast<sockaddr_in*>(&address)->sin_addr;
   inet_ntop(address.ss_family, host, text, sizeof(text));
   return text;
+}
+
+bool IsLoopback(const std::string& address) {
+  return address.starts_with("127.") || address.starts_with("::ffff:127.") || address == "::1";
+}
+
+// The relay needs descriptors, too: API clients leave it the last quarter.
+bool IsReserved(int descriptor) {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return false;
+  return static_cast<rlim_t>(descriptor) >= limit.rlim_cur - limit.rlim_cur / 4;
 }
 
 enum class First { kSilent, kSpeaks, kGone };
@@ -149,6 +161,10 @@ bool AcceptLoop::AcceptSome(size_t index) {
 
 void AcceptLoop::Receive(size_t index, base::UniqueFd connection) {
   const Listener& listener = listeners_[index];
+  if (IsReserved(connection.get())) {
+    return log_.Warn(absl::StrCat("closed a connection on ", listener.socket.name, ": descriptor ",
+                                  connection.get(), " is in the last quarter of RLIMIT_NOFILE"));
+  }
   Silent client;
   if (const grpc::Status why = Identify(listener, connection.get(), client.peer); !why.ok()) {
     return Refuse(listener, std::move(connection), why);
@@ -166,10 +182,12 @@ void AcceptLoop::Receive(size_t index, base::UniqueFd connection) {
 
 grpc::Status AcceptLoop::Identify(const Listener& listener, int connection, std::string& peer) const {
   if (IsTcp(connection)) {
-    peer = AddressOf(connection);
+    const std::string address = AddressOf(connection);
+    peer = IsLoopback(address) ? "" : address;  // on this host it says nothing: everybody has it
     return grpc::Status::OK;
   }
-  const absl::StatusOr<PeerCredentials> credentials = CredentialsOf(connection);
+  const absl::StatusOr<PeerCredentials> credentials =
+      CredentialsOf(connection, !listener.socket.peers.gids.empty());
   if (!credentials.ok()) return {grpc::StatusCode::INTERNAL, std::string(credentials.status().message())};
   peer = absl::StrCat("uid ", credentials->uid);
   return listener.socket.peers.Admits(*credentials) ? grpc::Status::OK

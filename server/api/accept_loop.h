@@ -63,7 +63,7 @@ class AcceptLoop {
   struct Silent {
     base::UniqueFd connection;
     size_t listener = 0;
-    std::string peer;
+    std::string peer;  // whom its place counts for; empty: nobody in particular
     int64_t deadline_ns = 0;
   };
 

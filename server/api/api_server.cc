@@ -44,10 +44,10 @@ ApiServer::ApiServer(ApiConfig config, const ReplicaReader& reader, feed::Contro
       inspector_(reader, config_.facts, findings_),
       watch_feed_(reader, config_.watch),
       call_stats_(MethodsOf(RoleServer::ServiceNames())),
-      read_server_(inspector_, watch_feed_, std::make_unique<AdminRefusal>(config_.admin_socket.path),
-                   call_stats_, {"api.listen_identities", config_.listen_identities}, config_.limits,
-                   config_.log),
-      admin_server_(inspector_, watch_feed_,
+      read_server_(inspector_, watch_feed_, config_.watch.max_watchers - config_.watch.reserve(),
+                   std::make_unique<AdminRefusal>(config_.admin_socket.path), call_stats_,
+                   {"api.listen_identities", config_.listen_identities}, config_.limits, config_.log),
+      admin_server_(inspector_, watch_feed_, config_.watch.max_watchers,
                     std::make_unique<AdminService>(reader, CommandRouter(reader, frontend, relay), roster),
                     call_stats_, {"api.admin_listen_identities", config_.admin_listen_identities},
                     config_.limits, config_.log) {}
@@ -60,6 +60,11 @@ absl::Status ApiServer::Check(const ApiConfig& config) {
     const absl::StatusOr<bool> tls = ListenNeedsTls(config);
     if (!tls.ok()) return tls.status();
     needs_tls = *tls;
+    if (!needs_tls && !config.listen_identities.admits_anybody()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("api.listen_identities: api.listen ", config.listen,
+                       " is served without TLS, where clients have no identities; set api.listen_tls to on"));
+    }
     if (needs_tls && !config.tls) {
       return NoTls(
           "api.listen", config.listen,
@@ -151,10 +156,13 @@ void ApiServer::Shutdown(std::chrono::milliseconds grace) {
   read_server_.MarkNotServing();
   admin_server_.MarkNotServing();
   watch_feed_.End();
-  read_server_.Shutdown(deadline);
-  admin_server_.Shutdown(deadline);
+  read_server_.StopAdmitting();
+  admin_server_.StopAdmitting();
+  // Whoever connects from now on is to be told so, and not to wait in a backlog.
   port_.reset();
   admin_port_.reset();
+  read_server_.Shutdown(deadline);
+  admin_server_.Shutdown(deadline);
   sockets_.clear();
 }
 

@@ -98,8 +98,9 @@ class ApiServer {
   // How many streams of Watch there are.
   size_t watcher_count() const { return watch_feed_.watcher_count(); }
 
-  // Health says NOT_SERVING and its streams end; then no more calls are taken, and those that still run after
-  // `grace` are cancelled. Then the socket paths are removed, if they are still ours.
+  // Health says NOT_SERVING and all streams end; then no more calls are taken, and those that still run after
+  // `grace` are cancelled. Returns as soon as there are none; streams whose clients do not read hold it up
+  // for a second. Then the socket paths are removed, if they are still ours.
   void Shutdown(std::chrono::milliseconds grace);
 
  private:

@@ -10,23 +10,28 @@ namespace {
 using grpc::experimental::InterceptionHookPoints;
 using grpc::experimental::InterceptorBatchMethods;
 
-// One call: owned by gRPC, counted when its status is sent, which every call does once.
+// One call: owned by gRPC, counted when its status is sent, which every call does once. Calls of methods that
+// are none cost as much as others while they are open, but make no series.
 class CountedCall final : public grpc::experimental::Interceptor {
  public:
-  CountedCall(feed::CallStats& stats, OpenCalls& open, OpenCalls::Connection connection, size_t method)
+  CountedCall(feed::CallStats& stats, OpenCalls& open, OpenCalls::Connection connection,
+              std::optional<size_t> method)
       : stats_(stats),
         open_(open),
         connection_(connection),
         method_(method),
-        start_ns_(base::MonotonicNanos()) {
-    open_.Enter(connection_);
+        kind_(method && stats.methods()[*method].kind == feed::CallKind::kUnary ? OpenCalls::Kind::kUnary
+                                                                                : OpenCalls::Kind::kStream),
+        start_ns_(base::MonotonicNanos()),
+        entered_(open_.Enter(connection_, kind_)) {}
+  ~CountedCall() override {
+    if (entered_) open_.Leave(connection_, kind_);
   }
-  ~CountedCall() override { open_.Leave(connection_); }
 
   void Intercept(InterceptorBatchMethods* methods) override {
-    if (methods->QueryInterceptionHookPoint(InterceptionHookPoints::PRE_SEND_STATUS)) {
+    if (method_ && methods->QueryInterceptionHookPoint(InterceptionHookPoints::PRE_SEND_STATUS)) {
       const int code = static_cast<int>(methods->GetSendStatus().error_code());
-      stats_.Count(method_, code, base::MonotonicNanos() - start_ns_);
+      stats_.Count(*method_, code, base::MonotonicNanos() - start_ns_);
     }
     methods->Proceed();
   }
@@ -35,8 +40,10 @@ class CountedCall final : public grpc::experimental::Interceptor {
   feed::CallStats& stats_;
   OpenCalls& open_;
   const OpenCalls::Connection connection_;
-  const size_t method_;
+  const std::optional<size_t> method_;
+  const OpenCalls::Kind kind_;
   const int64_t start_ns_;
+  const bool entered_;
 };
 
 feed::CallKind KindOf(const google::protobuf::MethodDescriptor& method) {
@@ -59,12 +66,10 @@ std::vector<feed::CallMethod> MethodsOf(const std::vector<std::string>& services
   return methods;
 }
 
-// gRPC passes over a nullptr.
 grpc::experimental::Interceptor* CallCounter::CreateServerInterceptor(
     grpc::experimental::ServerRpcInfo* info) {
   const std::optional<size_t> method = info->method() != nullptr ? stats_.Find(info->method()) : std::nullopt;
-  if (!method) return nullptr;
-  return new CountedCall(stats_, open_, OpenCalls::ConnectionOf(*info->server_context()), *method);
+  return new CountedCall(stats_, open_, OpenCalls::ConnectionOf(*info->server_context()), method);
 }
 
 }  // namespace shmemd::api

@@ -15,8 +15,8 @@ namespace shmemd::api {
 namespace {
 
 // A certificate can have thousands of names; an error's trailers cannot.
-constexpr size_t kMaxNamesShown = 16;
-constexpr size_t kMaxNameBytes = 256;
+constexpr size_t kMaxNamesShown = 8;
+constexpr size_t kMaxNameBytes = 96;  // as it is shown
 constexpr int64_t kRetryWhenFullNs = 1'000'000'000;
 
 std::string Text(const grpc::string_ref& text) { return {text.data(), text.size()}; }
@@ -43,7 +43,7 @@ std::string Shown(const std::vector<Identity>& identities) {
   std::string text;
   for (size_t i = 0; i < identities.size() && i < kMaxNamesShown; ++i) {
     absl::StrAppend(&text, i == 0 ? "" : ", ",
-                    absl::CHexEscape(identities[i].Text().substr(0, kMaxNameBytes)));
+                    absl::CHexEscape(identities[i].Text().substr(0, kMaxNameBytes)).substr(0, kMaxNameBytes));
   }
   if (identities.size() > kMaxNamesShown) {
     absl::StrAppend(&text, " and ", identities.size() - kMaxNamesShown, " more");
@@ -62,7 +62,8 @@ CallGate::Caller CallGate::CallerOf(const grpc::ServerContextBase& context,
   const auto kind = auth->FindPropertyValues(GRPC_TRANSPORT_SECURITY_TYPE_PROPERTY_NAME);
   caller.tls = !kind.empty() && kind.front() == GRPC_SSL_TRANSPORT_SECURITY_TYPE;
   if (!caller.tls) {
-    if (IsUnix(peer)) caller.rate_key = absl::StrCat(reinterpret_cast<uintptr_t>(connection));
+    // On this host an address says nothing: everybody has it.
+    caller.rate_key = absl::StrCat(reinterpret_cast<uintptr_t>(connection));
     return caller;
   }
   Append(*auth, GRPC_PEER_DNS_PROPERTY_NAME, Identity::Kind::kDns, caller.identities);
@@ -74,6 +75,9 @@ CallGate::Caller CallGate::CallerOf(const grpc::ServerContextBase& context,
 }
 
 grpc::Status CallGate::Admit(grpc::ServerContextBase& context) {
+  if (open_.closed()) {
+    return Error(grpc::StatusCode::UNAVAILABLE, Reason::kShuttingDown, "shmemd is shutting down");
+  }
   const OpenCalls::Connection connection = OpenCalls::ConnectionOf(context);
   const Caller caller = CallerOf(context, connection);
   grpc::Status status = Judge(caller, connection);
@@ -82,6 +86,13 @@ grpc::Status CallGate::Admit(grpc::ServerContextBase& context) {
 }
 
 grpc::Status CallGate::Judge(const Caller& caller, OpenCalls::Connection connection) {
+  if (const int64_t wait_ns = rate_.Take(caller.rate_key, base::MonotonicNanos()); wait_ns > 0) {
+    return WithRetry(Error(grpc::StatusCode::RESOURCE_EXHAUSTED, Reason::kRateLimited,
+                           absl::StrCat("expected at most ", limits_.max_calls_per_second,
+                                        " calls a second (limits.max_calls_per_second)"),
+                           {{"limit", absl::StrCat(limits_.max_calls_per_second)}}),
+                     wait_ns);
+  }
   if (caller.tls && !identities_.Admits(caller.identities)) {
     const std::string names = Shown(caller.identities);
     return Error(grpc::StatusCode::PERMISSION_DENIED, Reason::kIdentityNotAllowed,
@@ -89,13 +100,6 @@ grpc::Status CallGate::Judge(const Caller& caller, OpenCalls::Connection connect
                               names.empty() ? "has no subject alternative name" : "names " + names, "; ",
                               setting_, " has ", names.empty() ? "no place for that" : "none of these"),
                  {{"identities", names}, {"setting", setting_}});
-  }
-  if (const int64_t wait_ns = rate_.Take(caller.rate_key, base::MonotonicNanos()); wait_ns > 0) {
-    return WithRetry(Error(grpc::StatusCode::RESOURCE_EXHAUSTED, Reason::kRateLimited,
-                           absl::StrCat("expected at most ", limits_.max_calls_per_second,
-                                        " calls a second (limits.max_calls_per_second)"),
-                           {{"limit", absl::StrCat(limits_.max_calls_per_second)}}),
-                     wait_ns);
   }
   return JudgeRoom(connection);
 }

@@ -36,10 +36,10 @@ class CallGate {
         open_(limits.max_open_calls),
         log_(log) {}
 
-  // A caller is a TLS client by its first name, else an address, else a connection of a Unix socket.
-  // OK, or PERMISSION_DENIED (IDENTITY_NOT_ALLOWED) or RESOURCE_EXHAUSTED (RATE_LIMITED, TOO_MANY_CALLS).
-  // Once a call. Who came over TLS is judged by its certificate; who came without was let in when it
-  // connected.
+  // A caller is a TLS client by its first name, or its address if it has none; without TLS it is a
+  // connection. OK, or PERMISSION_DENIED (IDENTITY_NOT_ALLOWED) or RESOURCE_EXHAUSTED (RATE_LIMITED,
+  // TOO_MANY_CALLS); UNAVAILABLE (SHUTTING_DOWN) once the open calls are closed. Once a call. Who came over
+  // TLS is judged by its certificate; who came without was let in when it connected.
   grpc::Status Admit(grpc::ServerContextBase& context);
 
   // Counted by who sees them begin and end.

@@ -51,11 +51,11 @@ struct CertificateSet {
 
 // nullopt: `texts` is what the files hold now. At most 1 MiB each; regular files only.
 std::optional<TlsFault> ReadTlsFiles(const TlsFiles& files, TlsTexts& texts);
-// nullopt: everything parses and is valid at `now` (seconds since the epoch), the key belongs to the
-// certificate, OpenSSL takes both for a server; `set` is filled.
+// nullopt: everything parses, the key belongs to the certificate, OpenSSL takes both for a server; `set` is
+// filled, as of `now` (seconds since the epoch).
 std::optional<TlsFault> CheckTlsTexts(const TlsFiles& files, const TlsTexts& texts, int64_t now,
                                       CertificateSet& set);
-// What of `set` has run out at `now`.
+// What of `set` has run out at `now`, or does not hold yet.
 std::optional<TlsFault> CheckTlsTimes(const TlsFiles& files, const CertificateSet& set, int64_t now);
 // Whether everybody on this host may read the file.
 bool IsReadableByOthers(const std::string& file);

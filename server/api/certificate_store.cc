@@ -42,6 +42,8 @@ absl::StatusOr<std::unique_ptr<CertificateStore>> CertificateStore::Open(const T
   CertificateSet set;
   if (const auto fault = ReadAll(files, set)) return Refusal(*fault);
   store->Take(set);
+  // Clients say what they think of such a certificate; back-ends and guests go on without them.
+  if (const auto fault = CheckTlsTimes(files, set, NowSeconds())) store->Report(fault);
   store->thread_ = std::thread([raw = store.get()] { raw->Run(); });
   return store;
 }
@@ -75,15 +77,22 @@ void CertificateStore::Take(const CertificateSet& set) {
     base::MutexLock lock(mutex_);
     ++version_.number;
     version_.texts = std::make_shared<const TlsTexts>(set.texts);
-    expiry_ = set.expiry;
-    client_ca_expiry_ = set.client_ca_expiry;
   }
+  UpdateExpiries(set);
   if (!log_) return;
   log_(LogLevel::kInfo, absl::StrCat("tls: new connections get certificate ", set.serial, " of ", set.subject,
                                      " from ", files_.certificate));
   if (IsReadableByOthers(files_.key)) {
     log_(LogLevel::kWarning, absl::StrCat("tls.key ", files_.key, " is readable by everybody on this host"));
   }
+}
+
+// One CA of several runs out, and the next to do so counts.
+void CertificateStore::UpdateExpiries(const CertificateSet& set) {
+  set_.client_ca_expiry = set.client_ca_expiry;
+  base::MutexLock lock(mutex_);
+  expiry_ = set.expiry;
+  client_ca_expiry_ = set.client_ca_expiry;
 }
 
 void CertificateStore::Run() {
@@ -106,24 +115,33 @@ void CertificateStore::Run() {
 std::optional<TlsFault> CertificateStore::Refresh() {
   TlsTexts texts;
   if (auto fault = ReadTlsFiles(files_, texts)) return fault;
-  if (texts == set_.texts) return CheckTlsTimes(files_, set_, NowSeconds());
+  const int64_t now = NowSeconds();
   CertificateSet set;
-  if (auto fault = CheckTlsTexts(files_, texts, NowSeconds(), set)) return fault;
-  Take(set);
-  return std::nullopt;
+  if (auto fault = CheckTlsTexts(files_, texts, now, set)) return fault;
+  const std::optional<TlsFault> fault = CheckTlsTimes(files_, set, now);
+  if (texts == set_.texts) {
+    UpdateExpiries(set);
+  } else if (!fault) {
+    Take(set);
+  }
+  return fault;
 }
 
 void CertificateStore::Report(const std::optional<TlsFault>& fault) {
+  const bool in_use = fault && fault == CheckTlsTimes(files_, set_, NowSeconds());
   if (fault) {
     findings_.Raise(state::FindingCode::kCertificateUnreadable,
-                    absl::StrCat(fault->Text(), "; new connections get what was read before"),
+                    absl::StrCat(fault->Text(), in_use ? "; it is in use all the same"
+                                                       : "; new connections get what was read before"),
                     {{"setting", fault->setting}, {"file", fault->file}, {"reason", fault->reason}});
   } else {
     findings_.Close(state::FindingCode::kCertificateUnreadable);
   }
   if (fault == reported_) return;
   if (log_ && fault) {
-    log_(LogLevel::kWarning, absl::StrCat("tls: ", fault->Text(), "; what was read before is kept"));
+    log_(LogLevel::kWarning,
+         absl::StrCat("tls: ", fault->Text(),
+                      in_use ? "; it is in use all the same" : "; what was read before is kept"));
   } else if (log_) {
     log_(LogLevel::kInfo, absl::StrCat("tls: ", reported_->file, " can be used again"));
   }

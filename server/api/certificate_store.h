@@ -28,8 +28,9 @@ class CertificateStore {
     int64_t time = 0;  // seconds since the epoch
   };
 
-  // InvalidArgument, naming setting, file and reason, if the files cannot be used now. `findings` outlives
-  // the store.
+  // InvalidArgument, naming setting, file and reason, if the files cannot be used. What has expired or does
+  // not hold yet is used, with the finding: it must not keep a relay from starting. `findings` outlives the
+  // store.
   static absl::StatusOr<std::unique_ptr<CertificateStore>> Open(const TlsFiles& files,
                                                                 std::chrono::milliseconds refresh,
                                                                 feed::ServerFindings& findings, LogSink log);
@@ -51,6 +52,7 @@ class CertificateStore {
                    LogSink log);
 
   void Take(const CertificateSet& set);
+  void UpdateExpiries(const CertificateSet& set);
   void Run();
   // What is wrong with the files now; takes over what is new and right.
   std::optional<TlsFault> Refresh();

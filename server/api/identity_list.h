@@ -33,6 +33,7 @@ class IdentityList {
   static absl::StatusOr<IdentityList> Parse(const std::vector<std::string>& entries);
   static IdentityList Anybody();
 
+  bool admits_anybody() const { return anybody_; }
   bool empty() const { return !anybody_ && exact_.empty() && prefixes_.empty(); }
   // An entry admits an identity of its own kind only. DNS names are compared without regard to case.
   bool Admits(const std::vector<Identity>& presented) const;

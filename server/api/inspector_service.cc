@@ -75,7 +75,7 @@ grpc::ServerUnaryReactor* InspectorService::ListEvents(grpc::CallbackServerConte
 
 grpc::ServerWriteReactor<grpc::ByteBuffer>* InspectorService::Watch(grpc::CallbackServerContext*,
                                                                     const grpc::ByteBuffer* request) {
-  return WatchStream::Start(watch_feed_, *request);
+  return WatchStream::Start(watch_feed_, max_watchers_, *request);
 }
 
 }  // namespace shmemd::api

@@ -11,9 +11,10 @@ namespace shmemd::api {
 class InspectorService final
     : public v1::ShmemInspector::WithRawCallbackMethod_Watch<v1::ShmemInspector::CallbackService> {
  public:
-  // `inspector` and `watch_feed` outlive the service.
-  InspectorService(const Inspector& inspector, WatchFeed& watch_feed)
-      : inspector_(inspector), watch_feed_(watch_feed) {}
+  // `inspector` and `watch_feed` outlive the service. `max_watchers`: beyond so many of all services on that
+  // feed, Watch is refused here.
+  InspectorService(const Inspector& inspector, WatchFeed& watch_feed, size_t max_watchers)
+      : inspector_(inspector), watch_feed_(watch_feed), max_watchers_(max_watchers) {}
 
   grpc::ServerUnaryReactor* GetServerInfo(grpc::CallbackServerContext* context,
                                           const v1::GetServerInfoRequest* request,
@@ -49,6 +50,7 @@ class InspectorService final
  private:
   const Inspector& inspector_;
   WatchFeed& watch_feed_;
+  const size_t max_watchers_;
 };
 
 }  // namespace shmemd::api

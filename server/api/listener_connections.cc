@@ -21,11 +21,16 @@ constexpr int kLooks = 8;
 constexpr std::chrono::milliseconds kLookPause{5};
 constexpr int kFloodBytes = 16 * 1024;
 
-// 0: no socket. The number may be anybody's by now, so that nothing that could block is asked.
+// 0: no socket, or nobody may tell. The number may be anybody's by now, so that nothing that could block is
+// asked.
 uint64_t InodeOf(int fd) {
   struct statx facts {};
-  if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE | STATX_INO, &facts) != 0) return 0;
-  return S_ISSOCK(facts.stx_mode) ? facts.stx_ino : 0;
+  if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE | STATX_INO, &facts) == 0) {
+    return S_ISSOCK(facts.stx_mode) ? facts.stx_ino : 0;
+  }
+  // Where statx is not permitted.
+  struct stat status {};
+  return fstat(fd, &status) == 0 && S_ISSOCK(status.st_mode) ? status.st_ino : 0;
 }
 
 bool HasMuchUnread(int socket) {
@@ -48,6 +53,7 @@ ListenerConnections::Answer ListenerConnections::Admit(int socket, const std::st
 
 ListenerConnections::Answer ListenerConnections::Judge(const std::string& peer) const {
   if (connections_.size() >= limit_) return Answer::kFull;
+  if (peer.empty()) return Answer::kAdmitted;
   const auto of_peer =
       std::count_if(connections_.begin(), connections_.end(),
                     [&peer](const Connection& connection) { return connection.peer == peer; });
@@ -55,7 +61,10 @@ ListenerConnections::Answer ListenerConnections::Judge(const std::string& peer) 
 }
 
 void ListenerConnections::ForgetEnded() {
-  const auto ended = [](const Connection& connection) { return InodeOf(connection.fd) != connection.inode; };
+  const auto ended = [](const Connection& connection) {
+    const uint64_t inode = InodeOf(connection.fd);
+    return inode == 0 || inode != connection.inode;
+  };
   connections_.erase(std::remove_if(connections_.begin(), connections_.end(), ended), connections_.end());
 }
 

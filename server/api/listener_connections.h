@@ -20,7 +20,8 @@ class ListenerConnections {
   size_t peer_limit() const { return limit_ - limit_ / 4; }
 
   enum class Answer { kAdmitted, kFull, kPeerFull };
-  // Counts `socket` in for `peer`, who is a user or an address. Looks which have ended only when there is no
+  // Counts `socket` in for `peer`, who is a user or an address; empty: nobody knows, and all have the limit
+  // together. Looks which have ended only when there is no
   // room, and at most every 10 ms: about 0.4 µs a connection.
   Answer Admit(int socket, const std::string& peer, int64_t now_ns);
 

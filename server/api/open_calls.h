@@ -7,8 +7,10 @@
 #include <absl/container/flat_hash_map.h>
 #include <grpcpp/server_context.h>
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <utility>
 
 #include "server/base/mutex.h"
@@ -25,8 +27,10 @@ class OpenCalls {
   explicit OpenCalls(int64_t limit) : limit_(limit) {}
   void SetOverloadListener(std::function<void()> on_overload);
 
-  void Enter(Connection connection);
-  void Leave(Connection connection);
+  enum class Kind : uint8_t { kUnary, kStream };
+  // False: closed, so that the call is not counted, and must not leave.
+  bool Enter(Connection connection, Kind kind);
+  void Leave(Connection connection, Kind kind);
 
   struct Counts {
     int64_t all = 0;
@@ -34,10 +38,20 @@ class OpenCalls {
   };
   Counts CountsOf(Connection connection) const;
 
+  // From here on no call enters.
+  void Close();
+  bool closed() const;
+  // After Close: returns when all have left, at `deadline`, or a second after Close when only streams are
+  // left.
+  void WaitUntilEnded(std::chrono::system_clock::time_point deadline);
+
  private:
   const int64_t limit_;
   mutable base::Mutex mutex_;
+  base::CondVar fewer_;
   int64_t all_ ABSL_GUARDED_BY(mutex_) = 0;
+  int64_t streams_ ABSL_GUARDED_BY(mutex_) = 0;  // of all
+  std::optional<std::chrono::system_clock::time_point> closed_ ABSL_GUARDED_BY(mutex_);
   absl::flat_hash_map<Connection, int64_t> by_connection_ ABSL_GUARDED_BY(mutex_);
   std::function<void()> on_overload_ ABSL_GUARDED_BY(mutex_);
   int64_t told_ns_ ABSL_GUARDED_BY(mutex_) = 0;

@@ -17,11 +17,14 @@ absl::StatusOr<std::vector<gid_t>> GroupsOf(int socket) {
   for (int attempt = 0; attempt < 2; ++attempt) {
     auto size = static_cast<socklen_t>(groups.size() * sizeof(gid_t));
     const bool got = getsockopt(socket, SOL_SOCKET, SO_PEERGROUPS, groups.data(), &size) == 0;
+    const int error = errno;
+    // gVisor and kernels before 4.13 do not tell: the group that SO_PEERCRED tells is all that is known.
+    if (!got && error == ENOPROTOOPT) return std::vector<gid_t>();
+    if (!got && error != ERANGE) return base::PosixError(error, "SO_PEERGROUPS");
     groups.resize(size / sizeof(gid_t));
     if (got) return groups;
-    if (errno != ERANGE) break;
   }
-  return base::PosixError(errno, "SO_PEERGROUPS");
+  return base::PosixError(ERANGE, "SO_PEERGROUPS");
 }
 
 template <typename T>
@@ -37,12 +40,13 @@ std::string PeerCredentials::Text() const {
   return text;
 }
 
-absl::StatusOr<PeerCredentials> CredentialsOf(int socket) {
+absl::StatusOr<PeerCredentials> CredentialsOf(int socket, bool with_groups) {
   ucred credentials{};
   socklen_t size = sizeof(credentials);
   if (getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0) {
     return base::PosixError(errno, "SO_PEERCRED");
   }
+  if (!with_groups) return PeerCredentials{credentials.pid, credentials.uid, credentials.gid, {}};
   absl::StatusOr<std::vector<gid_t>> groups = GroupsOf(socket);
   if (!groups.ok()) return groups.status();
   return PeerCredentials{credentials.pid, credentials.uid, credentials.gid, *std::move(groups)};

@@ -21,8 +21,9 @@ struct PeerCredentials {
   std::string Text() const;  // "uid 107, gid 107 (pid 4711)"
 };
 
-// Of who is at the other end of a connected Unix socket.
-absl::StatusOr<PeerCredentials> CredentialsOf(int socket);
+// Of who is at the other end of a connected Unix socket; `with_groups`: the supplementary groups, too, as far
+// as the kernel tells them.
+absl::StatusOr<PeerCredentials> CredentialsOf(int socket, bool with_groups);
 
 // Without entries it admits everybody: the file mode decides. Else one of the uids, or one of the gids as
 // group or supplementary group, is needed; nobody is admitted unlisted, not root either.

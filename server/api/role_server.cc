@@ -4,6 +4,7 @@
 #include <grpcpp/security/server_credentials.h>
 #include <grpcpp/server_builder.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "server/api/call_counter.h"
@@ -14,7 +15,8 @@ namespace {
 
 constexpr int kKeepaliveMs = 60 * 1000;
 constexpr int kKeepaliveTimeoutMs = 20 * 1000;
-constexpr int kLeastPingIntervalMs = 10 * 1000;
+// Half of the least that grpc-go sends, so that jitter is no strike.
+constexpr int kLeastPingIntervalMs = 5 * 1000;
 
 void SetLimits(const ApiLimits& limits, grpc::ServerBuilder& builder) {
   builder.SetMaxReceiveMessageSize(limits.max_message_bytes);
@@ -42,7 +44,7 @@ std::vector<std::string> RoleServer::ServiceNames() {
           v1::ShmemAdmin::service_full_name(), v1::ShmemInspector::service_full_name()};
 }
 
-RoleServer::RoleServer(const Inspector& inspector, WatchFeed& watch_feed,
+RoleServer::RoleServer(const Inspector& inspector, WatchFeed& watch_feed, size_t max_watchers,
                        std::unique_ptr<v1::ShmemAdmin::CallbackService> admin, feed::CallStats& calls,
                        Identities identities, const ApiLimits& limits, const LogSink& log)
     : calls_(calls),
@@ -51,7 +53,7 @@ RoleServer::RoleServer(const Inspector& inspector, WatchFeed& watch_feed,
       connection_log_(log),
       gate_(std::move(identities.setting), std::move(identities.list), limits.calls, call_log_),
       health_service_({v1::ShmemInspector::service_full_name(), v1::ShmemAdmin::service_full_name()}),
-      inspector_service_(inspector, watch_feed),
+      inspector_service_(inspector, watch_feed, max_watchers),
       admin_service_(std::move(admin)),
       reflection_v1_(ServiceNames()),
       reflection_v1alpha_(ServiceNames()),
@@ -101,11 +103,21 @@ void RoleServer::MarkNotServing() {
   reflection_v1alpha_.Shutdown();
 }
 
+void RoleServer::StopAdmitting() {
+  if (server_ == nullptr) return;
+  gate_.open_calls().Close();
+  accept_loop_->Stop();
+}
+
+// gRPC waits until the clients have closed their connections, which those without a thread for it do not: so
+// it is asked to when there is nothing more to say, and waits for a moment only.
 void RoleServer::Shutdown(std::chrono::system_clock::time_point deadline) {
+  constexpr std::chrono::milliseconds kGoodbye{100};
   if (server_ == nullptr) return;
   MarkNotServing();
-  accept_loop_->Stop();
-  server_->Shutdown(deadline);
+  StopAdmitting();
+  gate_.open_calls().WaitUntilEnded(deadline);
+  server_->Shutdown(std::min(deadline, std::chrono::system_clock::now() + kGoodbye));
   server_.reset();
   gate_.open_calls().SetOverloadListener(nullptr);
   accept_loop_.reset();

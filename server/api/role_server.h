@@ -33,8 +33,8 @@ class RoleServer {
     IdentityList list;
   };
 
-  // `inspector`, `watch_feed` and `calls` outlive the server.
-  RoleServer(const Inspector& inspector, WatchFeed& watch_feed,
+  // `max_watchers`: as InspectorService has it. `inspector`, `watch_feed` and `calls` outlive the server.
+  RoleServer(const Inspector& inspector, WatchFeed& watch_feed, size_t max_watchers,
              std::unique_ptr<v1::ShmemAdmin::CallbackService> admin, feed::CallStats& calls,
              Identities identities, const ApiLimits& limits, const LogSink& log);
   ~RoleServer();
@@ -49,7 +49,10 @@ class RoleServer {
   absl::Status Start(std::vector<ListenSocket> listeners, const CertificateStore* certificates);
   // Health says NOT_SERVING from here on; its streams and those of reflection end.
   void MarkNotServing();
-  // Ends: calls that still run at `deadline` are cancelled.
+  // No more connections are accepted, the listeners are left alone, and calls on those there are refused.
+  void StopAdmitting();
+  // Ends: as soon as no call is under way. Those that still run at `deadline` are cancelled; so are streams,
+  // which have been told to end, a second after StopAdmitting: their clients do not read.
   void Shutdown(std::chrono::system_clock::time_point deadline);
 
  private:

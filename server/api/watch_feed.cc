@@ -41,12 +41,13 @@ bool WatchFeed::stopped() const {
   return stopping_;
 }
 
-bool WatchFeed::Join(const std::shared_ptr<ChangeListener>& listener, const std::string& backend_id) {
+bool WatchFeed::Join(const std::shared_ptr<ChangeListener>& listener, const std::string& backend_id,
+                     size_t max_watchers) {
   base::MutexLock pulling(pull_mutex_);
   {
     base::MutexLock lock(mutex_);
     const size_t count = CountLocked();
-    if (count >= limits_.max_watchers || stopping_) return false;
+    if (count >= std::min(max_watchers, limits_.max_watchers) || stopping_) return false;
     listeners_[backend_id].insert(listener);
     if (count > 0) return true;
   }

@@ -8,6 +8,7 @@
 
 #include <grpcpp/support/slice.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
@@ -30,6 +31,8 @@ namespace shmemd::api {
 
 struct WatchLimits {
   size_t max_watchers = 1024;
+  // How many of them readers leave to the admin role.
+  size_t reserve() const { return std::min(size_t{16}, max_watchers / 4); }
   size_t ring_bytes = size_t{4} << 20;
   // A stream on which nothing was said for so long says that it is alive.
   std::chrono::milliseconds bookmark_after{15'000};
@@ -56,8 +59,9 @@ class WatchFeed {
   const ReplicaReader& reader() const { return reader_; }
 
   // It is woken when something happens to that back-end (empty: to any), and about once a second. False:
-  // there are limits().max_watchers already, or shmemd ends.
-  bool Join(const std::shared_ptr<ChangeListener>& listener, const std::string& backend_id);
+  // there are `max_watchers` already, or shmemd ends.
+  bool Join(const std::shared_ptr<ChangeListener>& listener, const std::string& backend_id,
+            size_t max_watchers);
   void Leave(const std::shared_ptr<ChangeListener>& listener);
   size_t watcher_count() const;
   std::vector<std::shared_ptr<ChangeListener>> listeners() const;

@@ -43,9 +43,9 @@ void KeepRegion(const std::string& name, v1::Change& change) {
 
 }  // namespace
 
-grpc::ServerWriteReactor<grpc::ByteBuffer>* WatchStream::Start(WatchFeed& feed,
+grpc::ServerWriteReactor<grpc::ByteBuffer>* WatchStream::Start(WatchFeed& feed, size_t max_watchers,
                                                                const grpc::ByteBuffer& request) {
-  auto stream = std::shared_ptr<WatchStream>(new WatchStream(feed));
+  auto stream = std::shared_ptr<WatchStream>(new WatchStream(feed, max_watchers));
   stream->self_ = stream;
   v1::WatchRequest parsed;
   grpc::ByteBuffer bytes = request;
@@ -78,8 +78,8 @@ grpc::Status WatchStream::Begin(const v1::WatchRequest& request) {
   }
   uint64_t revision = 0;
   uint64_t epoch = 0;
-  if (!feed_.Join(shared_from_this(), scope->backend_id.value_or(""))) {
-    return feed_.stopped() ? ShuttingDown() : TooManyWatchers(feed_.limits().max_watchers);
+  if (!feed_.Join(shared_from_this(), scope->backend_id.value_or(""), max_watchers_)) {
+    return feed_.stopped() ? ShuttingDown() : TooManyWatchers(max_watchers_);
   }
   feed_.reader()([&](const feed::ReplicaView& view) {
     revision = view.revision;

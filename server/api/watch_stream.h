@@ -24,8 +24,10 @@ class WatchStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
                           public ChangeListener,
                           public std::enable_shared_from_this<WatchStream> {
  public:
-  // Reads the request, joins the feed and begins; or finishes at once with the reason why not.
-  static grpc::ServerWriteReactor<grpc::ByteBuffer>* Start(WatchFeed& feed, const grpc::ByteBuffer& request);
+  // Reads the request, joins the feed, if it has fewer than `max_watchers`, and begins; or finishes at once
+  // with the reason why not.
+  static grpc::ServerWriteReactor<grpc::ByteBuffer>* Start(WatchFeed& feed, size_t max_watchers,
+                                                           const grpc::ByteBuffer& request);
 
   void End() override;
   void Wake() override;
@@ -37,7 +39,7 @@ class WatchStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
   enum class Phase : uint8_t { kBegin, kItems, kSynced, kLive };
   enum class Step : uint8_t { kNone, kWrite, kFinish };
 
-  explicit WatchStream(WatchFeed& feed) : feed_(feed) {}
+  WatchStream(WatchFeed& feed, size_t max_watchers) : feed_(feed), max_watchers_(max_watchers) {}
 
   grpc::Status Begin(const v1::WatchRequest& request) ABSL_LOCKS_EXCLUDED(mutex_);
   void Advance() ABSL_LOCKS_EXCLUDED(mutex_);
@@ -52,6 +54,7 @@ class WatchStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
   void PutChange(const grpc::Slice& change, bool with_token) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   WatchFeed& feed_;
+  const size_t max_watchers_;
   std::shared_ptr<WatchStream> self_;  // until OnDone
 
   base::Mutex mutex_;

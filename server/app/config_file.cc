@@ -88,10 +88,13 @@ class Loader {
     for (const YAML::Node& entry : value) {
       if (!entry.IsScalar()) return At(name.Mark().line, key, "expected plain entries");
       entries.push_back(entry.Scalar());
+      if (entries.back().find(',') != std::string::npos) {
+        return At(entry.Mark().line, key, absl::StrCat("an entry has no comma, got '", entries.back(), "'"));
+      }
     }
     if (entries.empty())
       return At(name.Mark().line, key, "expected an entry or more; leave the key out for none");
-    const absl::Status status = setting.set(config_, absl::StrJoin(entries, ","));
+    const absl::Status status = ApplySetting(setting, absl::StrJoin(entries, ","), config_);
     return status.ok() ? status : At(value.Mark().line, key, std::string(status.message()));
   }
 

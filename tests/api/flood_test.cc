@@ -107,6 +107,15 @@ TEST_F(FloodTest, StreamsThatAreResetAtOnce) {
   EXPECT_THAT(log_.lines(), testing::Contains(testing::HasSubstr("faster than they could be answered")));
 }
 
+TEST_F(FloodTest, StreamsToNoMethod) {
+  constexpr uint32_t kMany = 200'000;
+  uint32_t sent = 0;
+  Measure("streams to no method", [&] { sent = OpenStreams(kMany, "/x/y", Reset); });
+  std::cout << "streams to no method: " << sent << " were sent until the connection was ended\n";
+  EXPECT_LT(sent, kMany);
+  EXPECT_THAT(log_.lines(), testing::Contains(testing::HasSubstr("faster than they could be answered")));
+}
+
 TEST_F(FloodTest, SilentConnections) {
   Measure("3,000 silent connections", [&] {
     std::vector<base::UniqueFd> silent;

@@ -1,9 +1,13 @@
 // Whom the sockets let in, and how much of the server a client may use.
+#include <fcntl.h>
 #include <grp.h>
 #include <grpcpp/create_channel_posix.h>
+#include <netinet/in.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <functional>
 
 #include "grpc/health/v1/health.grpc.pb.h"
@@ -214,6 +218,78 @@ TEST_F(LimitsTest, ConnectionsBeyondTheLimitAreToldAndRoomComesBack) {
   EXPECT_TRUE(status.ok()) << status.error_message();
 }
 
+// On loopback an address is everybody's.
+TEST_F(LimitsTest, NobodyOnLoopbackUsesUpTheShareOfOthers) {
+  config_.listen = "127.0.0.1:0";
+  config_.limits.max_connections = 8;
+  config_.limits.calls.max_calls_per_second = 10;
+  Start();
+  const auto hasty = ChannelTo(server_->listen_address());
+  grpc::Status status;
+  for (int i = 0; i < 30 && status.ok(); ++i) status = GetInfo(hasty);
+  ExpectRetry(status, "RATE_LIMITED");
+  std::vector<std::shared_ptr<grpc::Channel>> others;
+  for (int i = 0; i < 7; ++i) {
+    others.push_back(ChannelTo(server_->listen_address()));
+    EXPECT_TRUE(GetInfo(others.back()).ok()) << "another connection has its own rate";
+  }
+  const grpc::Status ninth = GetInfo(ChannelTo(server_->listen_address()));
+  ExpectRetry(ninth, "TOO_MANY_CONNECTIONS");
+  EXPECT_THAT(ninth.error_message(), HasSubstr("8 connections in all"));
+}
+
+TEST_F(LimitsTest, ReadersLeavePlacesToWatchersOfTheAdminRole) {
+  config_.watch.max_watchers = 8;
+  Start();
+  struct Watcher {
+    std::unique_ptr<grpc::ClientContext> context = std::make_unique<grpc::ClientContext>();
+    std::unique_ptr<grpc::ClientReader<v1::WatchResponse>> stream;
+    bool Begin(const std::shared_ptr<grpc::Channel>& channel) {
+      SetTestDeadline(*context);
+      stream = v1::ShmemInspector::NewStub(channel)->Watch(context.get(), {});
+      v1::WatchResponse response;
+      return stream->Read(&response);
+    }
+  };
+  const auto readers = Channel();
+  const auto admins = ChannelTo("unix:" + config_.admin_socket.path);
+  std::vector<Watcher> watchers(8);
+  for (size_t i = 0; i < 6; ++i) ASSERT_TRUE(watchers[i].Begin(readers));
+  Watcher refused;
+  EXPECT_FALSE(refused.Begin(readers));
+  ExpectRetry(refused.stream->Finish(), "TOO_MANY_WATCHERS");
+  for (size_t i = 6; i < 8; ++i) EXPECT_TRUE(watchers[i].Begin(admins));
+  Watcher last;
+  EXPECT_FALSE(last.Begin(admins));
+  ExpectRetry(last.stream->Finish(), "TOO_MANY_WATCHERS");
+  for (Watcher& watcher : watchers) watcher.context->TryCancel();
+}
+
+TEST_F(LimitsTest, TheLastQuarterOfTheDescriptorsIsNotForClients) {
+  Start();
+  const auto open_before = Channel();  // stays open, so that no smaller number becomes free
+  ASSERT_TRUE(GetInfo(open_before).ok());
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  constexpr rlim_t kLimit = 128;
+  const rlimit small{kLimit, before.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &small), 0);
+  std::vector<base::UniqueFd> fillers;
+  do {
+    fillers.emplace_back(open("/dev/null", O_RDONLY | O_CLOEXEC));
+  } while (fillers.back().is_open() && static_cast<rlim_t>(fillers.back().get()) < kLimit / 4 * 3);
+  const base::UniqueFd closed = http2::Connect(config_.socket.path);
+  EXPECT_TRUE(closed.is_open());
+  timeval patience{20, 0};
+  setsockopt(closed.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+  char byte = 0;
+  EXPECT_EQ(recv(closed.get(), &byte, 1, 0), 0);
+  EXPECT_THAT(log_.lines(), testing::Contains(HasSubstr("RLIMIT_NOFILE")));
+  fillers.clear();
+  setrlimit(RLIMIT_NOFILE, &before);
+  EXPECT_TRUE(GetInfo(Channel()).ok());
+}
+
 TEST_F(LimitsTest, SilentConnectionsAreEndedAndKeepNobodyOut) {
   config_.limits.max_connections = 8;
   config_.limits.handshake = std::chrono::milliseconds(200);
@@ -239,6 +315,107 @@ TEST_F(LimitsTest, SilentConnectionsAreEndedAndKeepNobodyOut) {
     ASSERT_NE(errno, EAGAIN) << "still open";
   }
   EXPECT_TRUE(GetInfo(Channel()).ok());
+}
+
+// What no client sends: it must end in an answer or a closed connection.
+TEST_F(LimitsTest, OddHeadersAmongManyAreSurvived) {
+  Start();
+  const std::string path = "/vhost.shmem.v1.ShmemInspector/GetServerInfo";
+  std::string many;
+  for (int i = 0; i < 80; ++i) many += http2::Header("x-" + std::to_string(i), std::string(115, 'v'));
+  for (const std::string& odd : {http2::CallHeaders(path, "http", "x"), http2::CallHeaders(path, "x"),
+                                 http2::CallHeaders(path) + http2::Header("grpclb_client_stats", "x")}) {
+    for (const std::string& block : {odd, odd + many, many + odd}) {
+      const base::UniqueFd connection = http2::Connect(config_.socket.path);
+      timeval patience{20, 0};
+      setsockopt(connection.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+      EXPECT_TRUE(http2::Send(connection.get(),
+                              http2::Preface() + http2::Frame(http2::kSettings, http2::kAck, 0) +
+                                  http2::Frame(http2::kHeaders, http2::kEndHeaders, 1, block) +
+                                  http2::Frame(http2::kData, http2::kEndStream, 1, http2::EmptyMessage()) +
+                                  http2::Frame(http2::kPing, 0, 0, "odd ping")));
+      // Read until the ping comes back, which is after all of it was parsed, or the end.
+      std::string answer;
+      char bytes[4096];
+      ssize_t got = 0;
+      while (answer.find("odd ping") == std::string::npos &&
+             (got = recv(connection.get(), bytes, sizeof(bytes), 0)) > 0) {
+        answer.append(bytes, static_cast<size_t>(got));
+      }
+      EXPECT_FALSE(got < 0 && errno == EAGAIN) << "neither an answer nor the end";
+      EXPECT_TRUE(GetInfo(Channel()).ok());
+    }
+  }
+}
+
+class ShutdownTest : public AccessTest {
+ protected:
+  static constexpr std::chrono::seconds kLong{60};
+  static constexpr int64_t kShortNs = 20'000'000'000;
+
+  // A client that sends one call and does nothing more by itself.
+  base::UniqueFd Call(const std::string& method, const std::string& settings) {
+    base::UniqueFd connection = http2::Connect(config_.socket.path);
+    const std::string headers = http2::CallHeaders("/vhost.shmem.v1.ShmemInspector/" + method);
+    EXPECT_TRUE(http2::Send(connection.get(),
+                            http2::Preface() + settings + http2::Frame(http2::kSettings, http2::kAck, 0) +
+                                http2::Frame(http2::kHeaders, http2::kEndHeaders, 1, headers) +
+                                http2::Frame(http2::kData, http2::kEndStream, 1, http2::EmptyMessage())));
+    return connection;
+  }
+  void WaitUntil(const std::function<bool()>& condition) {
+    const int64_t deadline_ns = base::MonotonicNanos() + kShortNs;
+    while (!condition() && base::MonotonicNanos() < deadline_ns) std::this_thread::yield();
+    ASSERT_TRUE(condition());
+  }
+  bool HasAnswered(const std::string& method) {
+    const feed::CallStats& stats = server_->call_stats();
+    return stats.Read(stats.Find("/vhost.shmem.v1.ShmemInspector/" + method).value()).handled[0] == 1;
+  }
+  void ExpectQuickShutdown() {
+    const int64_t start_ns = base::MonotonicNanos();
+    server_->Shutdown(kLong);
+    EXPECT_LT(base::MonotonicNanos() - start_ns, kShortNs);
+  }
+};
+
+TEST_F(ShutdownTest, AConnectionWithoutCallsDoesNotHoldItUp) {
+  Start();
+  const base::UniqueFd idle = Call("GetServerInfo", "");
+  WaitUntil([this] { return HasAnswered("GetServerInfo"); });
+  ExpectQuickShutdown();
+}
+
+TEST_F(ShutdownTest, AWatcherThatDoesNotReadIsCutOff) {
+  Start();
+  const base::UniqueFd stalled = Call("Watch", http2::ClosedWindow());
+  WaitUntil([this] { return server_->watcher_count() == 1; });
+  ExpectQuickShutdown();
+}
+
+TEST_F(ShutdownTest, CallsAreWaitedForAndNobodyWaitsInTheBacklogMeanwhile) {
+  config_.listen = "127.0.0.1:0";
+  Start();
+  base::UniqueFd slow = Call("GetServerInfo", http2::ClosedWindow());
+  WaitUntil([this] { return HasAnswered("GetServerInfo"); });
+  const std::string address = server_->listen_address();
+  sockaddr_in port{};
+  port.sin_family = AF_INET;
+  port.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  port.sin_port = htons(static_cast<uint16_t>(std::stoi(address.substr(address.rfind(':') + 1))));
+  std::atomic<bool> ended{false};
+  std::thread shutdown([&] {
+    server_->Shutdown(kLong);
+    ended.store(true);
+  });
+  WaitUntil([&] {
+    const base::UniqueFd client(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    return connect(client.get(), reinterpret_cast<sockaddr*>(&port), sizeof(port)) != 0 &&
+           errno == ECONNREFUSED;
+  });
+  EXPECT_FALSE(ended.load());
+  slow = base::UniqueFd();
+  shutdown.join();
 }
 
 TEST_F(LimitsTest, AnOpenReflectionStreamDoesNotHoldUpTheEnd) {

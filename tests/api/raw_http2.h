@@ -36,23 +36,20 @@ inline const std::string& Preface() {
   return preface;
 }
 
+// Name and value have less than 127 bytes.
+inline std::string Header(std::string_view name, std::string_view value) {
+  std::string header(1, '\0');
+  header.push_back(static_cast<char>(name.size()));
+  header.append(name);
+  header.push_back(static_cast<char>(value.size()));
+  return header.append(value);
+}
+
 // The header block of a gRPC call.
-inline std::string CallHeaders(const std::string& path) {
-  std::string block;
-  const auto add = [&block](std::string_view name, std::string_view value) {
-    block.push_back(0);
-    block.push_back(static_cast<char>(name.size()));
-    block.append(name);
-    block.push_back(static_cast<char>(value.size()));
-    block.append(value);
-  };
-  add(":method", "POST");
-  add(":scheme", "http");
-  add(":path", path);
-  add(":authority", "x");
-  add("content-type", "application/grpc");
-  add("te", "trailers");
-  return block;
+inline std::string CallHeaders(const std::string& path, std::string_view scheme = "http",
+                               std::string_view te = "trailers") {
+  return Header(":method", "POST") + Header(":scheme", scheme) + Header(":path", path) +
+         Header(":authority", "x") + Header("content-type", "application/grpc") + Header("te", te);
 }
 
 // A gRPC message without bytes.
@@ -76,6 +73,11 @@ inline bool Send(int connection, const std::string& bytes) {
     sent += static_cast<size_t>(n);
   }
   return true;
+}
+
+// The settings of a client that takes no byte of data: nothing of an answer but its headers is sent.
+inline std::string ClosedWindow() {
+  return Frame(kSettings, 0, 0, std::string("\0\x04\0\0\0\0", 6));  // SETTINGS_INITIAL_WINDOW_SIZE: 0
 }
 
 // Throws away what has come. False: the other side has closed.

@@ -160,6 +160,34 @@ TEST_F(ReloadTest, ACertificateThatRunsOutIsAFinding) {
   EXPECT_TRUE(Becomes([&] { return IsUnreadable(files_.certificate, "has expired"); }));
 }
 
+// It must not keep those from starting that the relay is there for.
+TEST_F(ReloadTest, ACertificateThatDoesNotHoldAtTheStartIsAFindingToo) {
+  WriteServer(ca_.Issue({"shmemd", {}, 3600, 7200}));
+  EXPECT_EQ(ApiServer::Check(config_), absl::OkStatus());
+  Start();
+  EXPECT_TRUE(IsUnreadable(files_.certificate, "not valid before"));
+  EXPECT_THAT(log_.lines(), testing::Contains(HasSubstr("in use all the same")));
+  server_.reset();
+  WriteServer(ca_.Issue({"shmemd", {}, -7200, -3600}));
+  EXPECT_EQ(ApiServer::Check(config_), absl::OkStatus());
+  Start();
+  EXPECT_TRUE(IsUnreadable(files_.certificate, "has expired"));
+  WriteServer(ca_.IssueServer());
+  EXPECT_TRUE(Becomes([&] { return ServerFindings().empty(); }));
+  EXPECT_TRUE(Becomes([&] { return Answers(ca_, client_); }));
+}
+
+TEST_F(ReloadTest, OneOfSeveralClientCasThatRunsOutIsNoFinding) {
+  const TestCa brief("brief CA", 2);
+  WriteFile(files_.client_ca, brief.certificate() + ca_.certificate());
+  Start();
+  const auto ca_expiry = [this] { return server_->certificate_expiries().at(1).time; };
+  const int64_t first = ca_expiry();
+  EXPECT_TRUE(Becomes([&] { return ca_expiry() > first; })) << "the next one counts";
+  EXPECT_TRUE(ServerFindings(true).empty());
+  EXPECT_TRUE(Answers(ca_, client_));
+}
+
 TEST_F(ReloadTest, ServerFindingsAreListedFirstAndPagedWithTheOthers) {
   fleet_.RaiseEveryFinding("gpu0");
   WriteServer(ca_.IssueServer());

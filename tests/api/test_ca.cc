@@ -61,9 +61,8 @@ std::string Pem(X509* certificate) {
 
 }  // namespace
 
-TestCa::TestCa(const std::string& name) : key_(EVP_EC_gen("P-256")) {
-  constexpr long kDay = 86'400;
-  certificate_.reset(Begin(key_.get(), name, -kDay, kDay));
+TestCa::TestCa(const std::string& name, long valid_until) : key_(EVP_EC_gen("P-256")) {
+  certificate_.reset(Begin(key_.get(), name, -kDay, valid_until));
   X509_set_issuer_name(certificate_.get(), X509_get_subject_name(certificate_.get()));
   AddExtension(certificate_.get(), certificate_.get(), NID_basic_constraints, "critical,CA:TRUE");
   AddExtension(certificate_.get(), certificate_.get(), NID_key_usage, "critical,keyCertSign");

@@ -18,7 +18,9 @@ struct TestCertificate {
 
 class TestCa {
  public:
-  explicit TestCa(const std::string& name = "test CA");
+  static constexpr long kDay = 86'400;
+  // `valid_until`: seconds from now.
+  explicit TestCa(const std::string& name = "test CA", long valid_until = kDay);
 
   // What is said of a certificate that is to be issued; seconds from now.
   struct Request {

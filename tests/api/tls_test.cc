@@ -121,6 +121,34 @@ TEST_F(TlsTest, NoMethodOfAnyServiceGetsAroundTheList) {
   EXPECT_GE(asked, 2 * 20);
 }
 
+TEST_F(TlsTest, ARefusalNamesSomeOfManyAndLongNames) {
+  UseTls();
+  config_.listen_identities = IdentityList::Parse({"reader.example"}).value();
+  Start();
+  std::vector<std::string> names;
+  for (int i = 0; i < 60; ++i) {
+    names.push_back("URI:spiffe://vms/" + std::to_string(i) + "/" + std::string(500, '%'));
+  }
+  const grpc::Status refused = GetInfo(TlsChannel(Client(names)));
+  EXPECT_THAT(refused, IsError(StatusCode::PERMISSION_DENIED, "IDENTITY_NOT_ALLOWED"));
+  EXPECT_THAT(refused.error_message(), HasSubstr("URI:spiffe://vms/7/"));
+  EXPECT_THAT(refused.error_message(), HasSubstr("and 52 more"));
+  EXPECT_LT(refused.error_message().size() + refused.error_details().size(), 3000U);
+}
+
+TEST_F(TlsTest, RefusedIdentitiesHaveTheirRate) {
+  UseTls();
+  config_.listen_identities = IdentityList::Parse({"reader.example"}).value();
+  config_.limits.calls.max_calls_per_second = 10;
+  Start();
+  const auto channel = TlsChannel(Client());
+  grpc::Status status(StatusCode::PERMISSION_DENIED, "");
+  for (int i = 0; i < 30 && status.error_code() == StatusCode::PERMISSION_DENIED; ++i) {
+    status = GetInfo(channel);
+  }
+  EXPECT_EQ(status.error_code(), StatusCode::RESOURCE_EXHAUSTED) << status.error_message();
+}
+
 TEST_F(TlsTest, RefusalsAreLoggedOnceASecondWithWhoItWas) {
   UseTls();
   config_.listen_identities = IdentityList::Parse({"reader.example"}).value();
@@ -140,6 +168,11 @@ TEST_F(TlsTest, AListenerWithoutWhatItNeedsDoesNotStart) {
   EXPECT_THAT(std::string(StartError().message()), HasSubstr("api.listen: 0.0.0.0:0"));
   EXPECT_THAT(std::string(StartError().message()), HasSubstr("tls.certificate, tls.key and tls.client_ca"));
   config_.listen = "127.0.0.1:0";
+  config_.listen_identities = IdentityList::Parse({"reader.example"}).value();
+  EXPECT_THAT(std::string(StartError().message()),
+              HasSubstr("api.listen_identities: api.listen 127.0.0.1:0"));
+  config_.listen_identities = IdentityList::Anybody();
+  EXPECT_EQ(StartError(), absl::OkStatus());
   config_.listen_tls = true;
   EXPECT_THAT(std::string(StartError().message()), HasSubstr("api.listen"));
   config_.listen.clear();
@@ -169,10 +202,6 @@ TEST_F(TlsTest, FilesThatCannotBeUsedAreNamedAtTheStart) {
   expect("tls.key " + files_.key, "does not belong to the certificate");
   WriteFile(files_.key, "garbage");
   expect(files_.key, "no PEM private key");
-  WriteServer(ca_.Issue({"shmemd", {}, -7200, -3600}));
-  expect(files_.certificate, "has expired");
-  WriteServer(ca_.Issue({"shmemd", {}, 3600, 7200}));
-  expect(files_.certificate, "not valid before");
   WriteServer(good);
   WriteFile(files_.client_ca, "");
   expect("tls.client_ca " + files_.client_ca, "no PEM certificate");

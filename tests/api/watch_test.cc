@@ -407,7 +407,7 @@ TEST(WatchFeed, WhoResumesThrowsNobodyElseOff) {
   const uint64_t before = fleet.revision();
   fleet.Map("a", 0, 0, kPage);
   WatchFeed feed(fleet.reader(), {});
-  ASSERT_TRUE(feed.Join(std::make_shared<Nobody>(), ""));
+  ASSERT_TRUE(feed.Join(std::make_shared<Nobody>(), "", 1));
   uint64_t cursor = fleet.revision();
   fleet.Map("a", 0, kPage, kPage);
   grpc::Slice change;

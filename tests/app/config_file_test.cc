@@ -124,8 +124,20 @@ TEST_F(ConfigFileTest, AListStandsAsAListOrWithCommas) {
   }
   EXPECT_EQ(ErrorOf("api: {socket_allow_uids: []}\n"),
             "1: api.socket_allow_uids: expected an entry or more; leave the key out for none");
+  EXPECT_EQ(ErrorOf("api:\n  listen_identities: ['spiffe://x/a,b']\n"),
+            "2: api.listen_identities: an entry has no comma, got 'spiffe://x/a,b'");
   EXPECT_EQ(ErrorOf("api: {socket_allow_uids: [[a]]}\n"), "1: api.socket_allow_uids: expected plain entries");
   EXPECT_EQ(ErrorOf("api: {listen_identities: {a: b}}\n"), "1: api.listen_identities: expected one value");
+}
+
+// Whoever reads the file again is told that a list has changed, however it was written.
+TEST_F(ConfigFileTest, AListThatChangedIsASettingThatChanged) {
+  ASSERT_EQ(Load("api: {socket_allow_uids: [root, 107]}\n"), absl::OkStatus());
+  const Config before = config_;
+  ASSERT_EQ(Load("api: {socket_allow_uids: 'root, 107'}\n"), absl::OkStatus());
+  EXPECT_THAT(ChangedSettings(before, config_), testing::IsEmpty());
+  ASSERT_EQ(Load("api: {socket_allow_uids: [root, 108]}\n"), absl::OkStatus());
+  EXPECT_THAT(ChangedSettings(before, config_), testing::ElementsAre("api.socket_allow_uids"));
 }
 
 TEST_F(ConfigFileTest, AWrongTypeIsNamed) {
