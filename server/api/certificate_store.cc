@@ -118,7 +118,7 @@ std::optional<TlsFault> CertificateStore::Refresh() {
   const int64_t now = NowSeconds();
   CertificateSet set;
   if (auto fault = CheckTlsTexts(files_, texts, now, set)) return fault;
-  const std::optional<TlsFault> fault = CheckTlsTimes(files_, set, now);
+  std::optional<TlsFault> fault = CheckTlsTimes(files_, set, now);
   if (texts == set_.texts) {
     UpdateExpiries(set);
   } else if (!fault) {

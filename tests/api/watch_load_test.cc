@@ -46,7 +46,7 @@ class WatchLoadTest : public testing::Test {
   void SetUp() override {
     hub_.AddSource(queue_, control_);
     hub_.Start();
-    config_.watch.max_watchers = kBackends * kWatchersEach + 1;
+    config_.watch.max_watchers = kBackends * kWatchersEach + 1 + 16;  // 16 are the admin role's
     server_ = std::make_unique<ApiServer>(
         config_, [this](const auto& read) { hub_.Read(read); }, control_);
     ASSERT_EQ(server_->Start(), absl::OkStatus());
