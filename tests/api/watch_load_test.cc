@@ -142,7 +142,9 @@ TEST_F(WatchLoadTest, AThousandWatchersAgreeWithTheTableAndStalledOnesAreBounded
       "%d snapshots, resident %.0f -> %.0f MiB\n",
       watchers.size(), kBackends * kWatchersEach / kStalledEach, kEventsPerSecond * kSeconds, delays.size(),
       Percentile(delays, 0.5), Percentile(delays, 0.99), snapshots, before_mib, after_mib);
+#if !defined(__SANITIZE_ADDRESS__)  // which keeps what was freed
   EXPECT_LT(after_mib - before_mib, 200);
+#endif
   // Those that slept catch up, by what is kept or by a new snapshot.
   for (size_t i = 0; i < watchers.size(); i += kStalledEach) watchers[i]->Resume();
   for (size_t i = 0; i < watchers.size(); i += kStalledEach) {

@@ -158,7 +158,8 @@ TEST_F(WatcherServerTest, ASlowSinkGetsANewSnapshotAndDelaysNobody) {
   Replica other;
   Watcher second(client, {}, &other);
   ASSERT_TRUE(other.WaitUntilSynced(kPatience));
-  for (uint64_t i = 0; i < 20 * Fleet::kMaxEvents; ++i) fleet_.Map("a", 0, i % 64 * kPage, kPage);
+  // Some 20 MiB of changes: more than the server keeps and the windows of both sides hold.
+  for (uint64_t i = 0; i < 60 * Fleet::kMaxEvents; ++i) fleet_.Map("a", 0, i % 64 * kPage, kPage);
   ExpectEqual(other);
   slow.go_ = true;
   ExpectEqual(slow);

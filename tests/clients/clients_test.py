@@ -186,7 +186,7 @@ def fill_table(clients: list, stage: Stage) -> Table:
     endpoints = [
         Endpoint("unix", socket=daemon.api_socket),
         Endpoint("tcp", address=tcp),
-        Endpoint("mtls", address=tls.replace("127.0.0.1", "localhost"), ca=paths[0], certificate=paths[1], key=paths[2]),
+        Endpoint("mtls", address=tls, ca=paths[0], certificate=paths[1], key=paths[2]),
     ]
     table = Table(clients, endpoints)
     table.header()

@@ -166,7 +166,7 @@ def who_may_not(client: Grpcio, stage: Stage) -> dict[str, Answer]:
     daemon = stage.shmemd(
         "--api-socket-allow-uids", "4242", "--api-admin-listen", "127.0.0.1:0", "--api-admin-listen-identities",
         "spiffe://example.org/admin", *tls_flags(authority, authority.server()), name="guarded")
-    address = daemon.address("admin on 127.0.0.1", -2).replace("127.0.0.1", "localhost")
+    address = daemon.address("admin on 127.0.0.1", -2)
     stranger = Endpoint("stranger", None, address, *map(pathlib.Path, (authority.certificate, *other)))
     info = f"{INSPECTOR}/GetServerInfo"
     return {
