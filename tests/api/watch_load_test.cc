@@ -112,7 +112,7 @@ class WatchLoadTest : public testing::Test {
 
 TEST_F(WatchLoadTest, AThousandWatchersAgreeWithTheTableAndStalledOnesAreBounded) {
   std::vector<std::unique_ptr<AsyncWatcher>> watchers;
-  watchers.reserve(kBackends * kWatchersEach);
+  watchers.reserve(size_t{kBackends} * kWatchersEach);
   for (int i = 0; i < kBackends * kWatchersEach; ++i) {
     watchers.push_back(std::make_unique<AsyncWatcher>(*stubs_[static_cast<size_t>(i % kChannels)],
                                                       IdOf(i % kBackends), i % kStalledEach == 0));
