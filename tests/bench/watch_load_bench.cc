@@ -4,7 +4,9 @@
 // watchers that read, and the memory of shmemd. Then all thousand read, and in the end the copy of each, kept
 // from its stream alone, is compared with what shmemd shows: a difference ends the program with 1.
 //
-//   watch_load_bench [rounds] [seconds of each phase]
+// Delays mean something only while the cores that client and server share are not full: then lower the rate.
+//
+//   watch_load_bench [rounds] [seconds of each phase] [maps and unmaps a second]
 #include <grpcpp/create_channel.h>
 
 #include <algorithm>
@@ -30,7 +32,7 @@ constexpr size_t kDevices = 200;
 constexpr size_t kWatchersEach = 5;
 constexpr size_t kChannels = 20;
 constexpr size_t kOneStalledOf = 10;
-constexpr int kPerSecond = 2000;
+constexpr int kDefaultPerSecond = 2000;
 constexpr size_t kSilentDevice = kDevices;  // whose round trip is measured, and which nobody watches
 constexpr auto kBetweenTrips = std::chrono::microseconds(500);
 
@@ -146,13 +148,14 @@ struct Figures {
   double resident_mib = 0;
 };
 
-Figures Run(Phase phase, RelayedDevices& devices, Watchers& watchers, std::chrono::seconds time) {
+Figures Run(Phase phase, RelayedDevices& devices, Watchers& watchers, std::chrono::seconds time,
+            int per_second) {
   if (phase == kStalled || phase == kAll) watchers.AddTheHundred(/*stall=*/phase == kStalled);
   watchers.TakeDelaysMs();
   std::atomic<bool> stop = false;
   size_t passed = 0;
   std::thread churn([&] {
-    if (phase >= kReading) passed = devices.Churn(kDevices, kPerSecond, stop);
+    if (phase >= kReading) passed = devices.Churn(kDevices, per_second, stop);
     // On all cores but the first, as the calling thread.
     while (phase == kNeighbour && !stop.load(std::memory_order_relaxed)) {
     }
@@ -190,19 +193,19 @@ void PrintRow(int round, Phase phase, const Figures& figures) {
   std::fflush(stdout);
 }
 
-int Measure(int rounds, std::chrono::seconds time) {
+int Measure(int rounds, std::chrono::seconds time, int per_second) {
   RelayedDevices devices(kDevices + 1);
   const double before_mib = devices.ResidentMiB();
   Watchers watchers(devices.shmemd().api_socket());
   std::printf("%zu relayed devices, %d maps and unmaps a second; %d rounds of %lld s a phase\n", kDevices,
-              kPerSecond, rounds, static_cast<long long>(time.count()));
+              per_second, rounds, static_cast<long long>(time.count()));
   std::printf("resident before watchers %.1f MiB, with them %.1f MiB\n", before_mib, devices.ResidentMiB());
   std::printf("round phase      trip p50   trip p99   delay p50   delay p99    passed      told  resident\n");
   std::map<std::string, std::vector<double>> ratios;
   for (int round = 0; round <= rounds; ++round) {  // the first one warms up
     std::array<Figures, kAll> figures;
     for (const Phase phase : {kIdle, kNeighbour, kReading, kStalled}) {
-      figures[phase] = Run(phase, devices, watchers, time);
+      figures[phase] = Run(phase, devices, watchers, time, per_second);
       PrintRow(round, phase, figures[phase]);
     }
     if (round == 0) continue;
@@ -220,7 +223,7 @@ int Measure(int rounds, std::chrono::seconds time) {
                 *std::min_element(values.begin(), values.end()),
                 *std::max_element(values.begin(), values.end()));
   }
-  PrintRow(rounds, kAll, Run(kAll, devices, watchers, time));
+  PrintRow(rounds, kAll, Run(kAll, devices, watchers, time, per_second));
   const size_t wrong = watchers.CountWrong();
   std::printf("%zu of %zu copies differ from what shmemd shows\n", wrong, kDevices * kWatchersEach);
   return wrong == 0 ? 0 : 1;
@@ -232,9 +235,11 @@ int Measure(int rounds, std::chrono::seconds time) {
 int main(int argc, char** argv) {
   const int rounds = argc > 1 ? std::atoi(argv[1]) : 5;
   const int seconds = argc > 2 ? std::atoi(argv[2]) : 4;
-  if (rounds < 1 || seconds < 1) {
-    std::fprintf(stderr, "usage: watch_load_bench [rounds] [seconds of each phase]\n");
+  const int per_second = argc > 3 ? std::atoi(argv[3]) : shmemd::bench::kDefaultPerSecond;
+  if (rounds < 1 || seconds < 1 || per_second < 1) {
+    std::fprintf(stderr,
+                 "usage: watch_load_bench [rounds] [seconds of each phase] [maps and unmaps a second]\n");
     return 2;
   }
-  return shmemd::bench::Measure(rounds, std::chrono::seconds(seconds));
+  return shmemd::bench::Measure(rounds, std::chrono::seconds(seconds), per_second);
 }
