@@ -4,7 +4,6 @@
 #include <linux/sockios.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 
 #include <algorithm>
 #include <chrono>
@@ -21,16 +20,12 @@ constexpr int kLooks = 8;
 constexpr std::chrono::milliseconds kLookPause{5};
 constexpr int kFloodBytes = 16 * 1024;
 
-// 0: no socket, or nobody may tell. The number may be anybody's by now, so that nothing that could block is
-// asked.
-uint64_t InodeOf(int fd) {
-  struct statx facts {};
-  if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE | STATX_INO, &facts) == 0) {
-    return S_ISSOCK(facts.stx_mode) ? facts.stx_ino : 0;
-  }
-  // Where statx is not permitted.
-  struct stat status {};
-  return fstat(fd, &status) == 0 && S_ISSOCK(status.st_mode) ? status.st_ino : 0;
+// The kernel's name of a socket, never given twice. 0: no socket, or a kernel that has none. The number may
+// be anybody's by now: unlike the calls for files, this one asks nobody who could let us wait.
+uint64_t CookieOf(int fd) {
+  uint64_t cookie = 0;
+  socklen_t size = sizeof(cookie);
+  return getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &size) == 0 ? cookie : 0;
 }
 
 bool HasMuchUnread(int socket) {
@@ -47,7 +42,7 @@ ListenerConnections::Answer ListenerConnections::Admit(int socket, const std::st
     ForgetEnded();
     answer = Judge(peer);
   }
-  if (answer == Answer::kAdmitted) connections_.push_back({socket, InodeOf(socket), peer});
+  if (answer == Answer::kAdmitted) connections_.push_back({socket, CookieOf(socket), peer});
   return answer;
 }
 
@@ -62,8 +57,8 @@ ListenerConnections::Answer ListenerConnections::Judge(const std::string& peer) 
 
 void ListenerConnections::ForgetEnded() {
   const auto ended = [](const Connection& connection) {
-    const uint64_t inode = InodeOf(connection.fd);
-    return inode == 0 || inode != connection.inode;
+    const uint64_t cookie = CookieOf(connection.fd);
+    return cookie == 0 || cookie != connection.cookie;
   };
   connections_.erase(std::remove_if(connections_.begin(), connections_.end(), ended), connections_.end());
 }
@@ -74,7 +69,7 @@ size_t ListenerConnections::EndFloods() {
   std::vector<base::UniqueFd> suspects;
   for (const Connection& connection : connections_) {
     base::UniqueFd copy(fcntl(connection.fd, F_DUPFD_CLOEXEC, 0));
-    if (!copy.is_open() || InodeOf(copy.get()) != connection.inode || !HasMuchUnread(copy.get())) continue;
+    if (!copy.is_open() || CookieOf(copy.get()) != connection.cookie || !HasMuchUnread(copy.get())) continue;
     suspects.push_back(std::move(copy));
   }
   for (int look = 1; look < kLooks && !suspects.empty(); ++look) {

@@ -1,5 +1,5 @@
 // The connections that a listener has let in, though gRPC owns them and does not say when one ends: each is
-// remembered as descriptor number and inode, and forgotten when that number is another file.
+// remembered as descriptor number and socket cookie, and forgotten when that number is another file.
 //
 // Used by the thread that accepts.
 #pragma once
@@ -21,8 +21,8 @@ class ListenerConnections {
 
   enum class Answer { kAdmitted, kFull, kPeerFull };
   // Counts `socket` in for `peer`, who is a user or an address; empty: nobody knows, and all have the limit
-  // together. Looks which have ended only when there is no
-  // room, and at most every 10 ms: about 0.4 µs a connection.
+  // together. Looks which have ended only when there is no room, and at most every 10 ms: about 0.4 µs a
+  // connection.
   Answer Admit(int socket, const std::string& peer, int64_t now_ns);
 
   // Ends those whose peers keep on sending faster than they are read: whose receive queues hold 16 KiB or
@@ -32,7 +32,7 @@ class ListenerConnections {
  private:
   struct Connection {
     int fd = -1;
-    uint64_t inode = 0;
+    uint64_t cookie = 0;
     std::string peer;
   };
 

@@ -3,6 +3,7 @@
 #include <grpcpp/support/client_callback.h>
 #include <gtest/gtest.h>
 
+#include <memory>
 #include <string>
 #include <thread>
 
@@ -307,28 +308,41 @@ TEST_F(WatchTest, AShutdownIsALastBookmarkThenUnavailable) {
   EXPECT_EQ(server_.watcher_count(), 0);
 }
 
-TEST(WatchLimits, SilenceIsBookmarkedAndWatchersAreCounted) {
-  TempDir directory;
-  ApiConfig config = ConfigIn(directory);
-  config.watch.bookmark_after = std::chrono::milliseconds(50);
-  config.watch.max_watchers = 1;
-  Fleet fleet;
-  feed::Control control;
-  ApiServer server(config, fleet.reader(), control);
-  fleet.SetListener([&server] { server.ReplicaChanged(); });
-  ASSERT_EQ(server.Start(), absl::OkStatus());
-  const auto inspector = v1::ShmemInspector::NewStub(ChannelTo("unix:" + config.socket.path));
+// A server with limits of its own.
+class WatchLimitsTest : public testing::Test {
+ protected:
+  // Of config_ as it is now.
+  void Serve() {
+    server_ = std::make_unique<ApiServer>(config_, fleet_.reader(), control_);
+    fleet_.SetListener([this] { server_->ReplicaChanged(); });
+    ASSERT_EQ(server_->Start(), absl::OkStatus());
+    inspector_ = v1::ShmemInspector::NewStub(ChannelTo("unix:" + config_.socket.path));
+  }
+  void TearDown() override { fleet_.SetListener(nullptr); }
+
+  TempDir directory_;
+  ApiConfig config_ = ConfigIn(directory_);
+  Fleet fleet_;
+  feed::Control control_;
+  std::unique_ptr<ApiServer> server_;
+  std::unique_ptr<v1::ShmemInspector::Stub> inspector_;
+};
+
+TEST_F(WatchLimitsTest, SilenceIsBookmarkedAndWatchersAreCounted) {
+  config_.watch.bookmark_after = std::chrono::milliseconds(50);
+  config_.watch.max_watchers = 1;
+  Serve();
   v1::WatchRequest request;
   request.set_parent("backends/a");
-  WatchClient watch(*inspector, request);
+  WatchClient watch(*inspector_, request);
   watch.UntilSynced();
-  fleet.Attach("b");  // filtered out
+  fleet_.Attach("b");  // filtered out
   v1::WatchResponse bookmark = watch.Next();
-  while (bookmark.revision() < static_cast<int64_t>(fleet.revision())) bookmark = watch.Next();
+  while (bookmark.revision() < static_cast<int64_t>(fleet_.revision())) bookmark = watch.Next();
   EXPECT_EQ(bookmark.body_case(), Body::kBookmark);
   EXPECT_NE(bookmark.resume_token(), "");
 
-  const grpc::Status refused = WatchClient(*inspector, request).Finish();
+  const grpc::Status refused = WatchClient(*inspector_, request).Finish();
   EXPECT_EQ(refused.error_code(), StatusCode::RESOURCE_EXHAUSTED);
   google::rpc::Status details;
   google::rpc::ErrorInfo info;
@@ -341,59 +355,45 @@ TEST(WatchLimits, SilenceIsBookmarkedAndWatchersAreCounted) {
   EXPECT_GT(retry.retry_delay().seconds(), 0);
 }
 
-TEST(WatchLimits, ATokenBehindMoreThanTheRingHoldsIsExpired) {
-  TempDir directory;
-  ApiConfig config = ConfigIn(directory);
-  config.watch.ring_bytes = size_t{32} << 10;
-  Fleet fleet;
-  feed::Control control;
-  ApiServer server(config, fleet.reader(), control);
-  fleet.SetListener([&server] { server.ReplicaChanged(); });
-  ASSERT_EQ(server.Start(), absl::OkStatus());
-  const auto inspector = v1::ShmemInspector::NewStub(ChannelTo("unix:" + config.socket.path));
-  fleet.Attach("a");
-  WatchClient watch(*inspector, {});
+TEST_F(WatchLimitsTest, ATokenBehindMoreThanTheRingHoldsIsExpired) {
+  config_.watch.ring_bytes = size_t{32} << 10;
+  Serve();
+  fleet_.Attach("a");
+  WatchClient watch(*inspector_, {});
   watch.UntilSynced();
   v1::WatchRequest old;
   old.set_resume_token(watch.token());
   for (uint64_t i = 0; i < 200; ++i) {
-    fleet.Map("a", 0, i * kPage, kPage);
-    watch.Until(fleet.revision());
+    fleet_.Map("a", 0, i * kPage, kPage);
+    watch.Until(fleet_.revision());
   }
-  EXPECT_THAT(WatchClient(*inspector, old).Finish(),
+  EXPECT_THAT(WatchClient(*inspector_, old).Finish(),
               IsError(StatusCode::OUT_OF_RANGE, "RESUME_TOKEN_EXPIRED"));
   v1::WatchRequest fresh;
   fresh.set_resume_token(watch.token());
-  WatchClient resumed(*inspector, fresh, watch.TakeCopy());
-  fleet.Map("a", 1, 0, kPage);
+  WatchClient resumed(*inspector_, fresh, watch.TakeCopy());
+  fleet_.Map("a", 1, 0, kPage);
   EXPECT_EQ(resumed.Next().body_case(), Body::kChange);
-  EXPECT_EQ(resumed.copy().Text(), StateOf(*inspector));
+  EXPECT_EQ(resumed.copy().Text(), StateOf(*inspector_));
 }
 
-TEST(WatchLimits, WhoWatchesAQuietBackendIsNotLeftBehindByOthers) {
-  TempDir directory;
-  ApiConfig config = ConfigIn(directory);
-  config.watch.ring_bytes = size_t{512} << 10;
-  Fleet fleet;
-  feed::Control control;
-  ApiServer server(config, fleet.reader(), control);
-  fleet.SetListener([&server] { server.ReplicaChanged(); });
-  ASSERT_EQ(server.Start(), absl::OkStatus());
-  const auto inspector = v1::ShmemInspector::NewStub(ChannelTo("unix:" + config.socket.path));
-  for (const char* id : {"busy", "quiet"}) fleet.Attach(id);
+TEST_F(WatchLimitsTest, WhoWatchesAQuietBackendIsNotLeftBehindByOthers) {
+  config_.watch.ring_bytes = size_t{512} << 10;
+  Serve();
+  for (const char* id : {"busy", "quiet"}) fleet_.Attach(id);
   v1::WatchRequest request;
   request.set_parent("backends/quiet");
-  WatchClient quiet(*inspector, request);
+  WatchClient quiet(*inspector_, request);
   quiet.UntilSynced();
   request.set_parent("backends/busy");
-  WatchClient busy(*inspector, request);
+  WatchClient busy(*inspector_, request);
   busy.UntilSynced();
   size_t bytes = 0;
-  for (uint64_t i = 0; bytes < 4 * config.watch.ring_bytes; ++i) {
-    fleet.Map("busy", 0, i * kPage, kPage);
+  for (uint64_t i = 0; bytes < 4 * config_.watch.ring_bytes; ++i) {
+    fleet_.Map("busy", 0, i * kPage, kPage);
     bytes += busy.Next().ByteSizeLong();
   }
-  fleet.Map("quiet", 0, 0, kPage);
+  fleet_.Map("quiet", 0, 0, kPage);
   EXPECT_EQ(quiet.Next().body_case(), Body::kChange);
 }
 

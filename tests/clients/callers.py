@@ -6,7 +6,9 @@ of all can be compared. All but our own learn the services by reflection, as som
 
 import base64
 import json
+import os
 import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +20,21 @@ CODES = [
     "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE", "UNIMPLEMENTED",
     "INTERNAL", "UNAVAILABLE", "DATA_LOSS", "UNAUTHENTICATED",
 ]
+
+
+def run_with_grpcio(main: Callable[[Path, Path], int], *needed: str) -> int:
+    """main(TOOLS_BIN, BIN_DIR) of the command line, under the Python that has grpcio; 77 where a tool is missing."""
+    if len(sys.argv) != 3:
+        sys.exit(sys.modules["__main__"].__doc__)
+    tools = Path(sys.argv[1])
+    python = tools / "python-grpcio"
+    missing = [name for name in (*needed, python.name) if not (tools / name).exists()]
+    if missing:
+        print(f"skipped: no {' and '.join(missing)} in {tools}")
+        return 77
+    if "SHMEMD_GRPCIO" not in os.environ:
+        os.execve(python, [str(python), "-B", *sys.argv], os.environ | {"SHMEMD_GRPCIO": "1"})
+    return main(tools, Path(sys.argv[2]))
 
 
 @dataclass

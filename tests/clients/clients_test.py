@@ -8,7 +8,6 @@ TOOLS_BIN/python-grpcio; ends with 77 (skipped) where a tool is missing.
 """
 
 import json
-import os
 import pathlib
 import sys
 import tempfile
@@ -195,17 +194,7 @@ def fill_table(clients: list, stage: Stage) -> Table:
     return table
 
 
-def main() -> int:
-    if len(sys.argv) != 3:
-        sys.exit(__doc__)
-    tools, programs = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])
-    python = tools / "python-grpcio"
-    missing = [name for name in ("grpcurl", "buf", "python-grpcio") if not (tools / name).exists()]
-    if missing:
-        print(f"skipped: no {' and '.join(missing)} in {tools}")
-        return 77
-    if "SHMEMD_GRPCIO" not in os.environ:
-        os.execve(python, [str(python), "-B", *sys.argv], os.environ | {"SHMEMD_GRPCIO": "1"})
+def main(tools: pathlib.Path, programs: pathlib.Path) -> int:
     clients = [
         callers.Grpcurl(tools / "grpcurl"), callers.BufCurl(tools / "buf"), callers.Grpcio(),
         callers.OwnLibrary(programs / "own-client"),
@@ -220,4 +209,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(callers.run_with_grpcio(main, "grpcurl", "buf"))

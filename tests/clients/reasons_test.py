@@ -6,7 +6,6 @@ Provokes each of them in a real shmemd through Python's grpcio and reads the Err
 Python of TOOLS_BIN/python-grpcio; ends with 77 (skipped) where it is missing.
 """
 
-import os
 import pathlib
 import re
 import shutil
@@ -18,7 +17,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
-from callers import Answer, Endpoint, Grpcio, never
+from callers import Answer, Endpoint, Grpcio, never, run_with_grpcio
 from daemon import Shmemd, Stage
 
 from certificates import Authority, tls_flags
@@ -229,16 +228,7 @@ def problems_of(answers: dict[str, Answer]) -> list[str]:
     return problems
 
 
-def main() -> int:
-    if len(sys.argv) != 3:
-        sys.exit(__doc__)
-    tools, programs = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])
-    python = tools / "python-grpcio"
-    if not python.exists():
-        print(f"skipped: no {python}")
-        return 77
-    if "SHMEMD_GRPCIO" not in os.environ:
-        os.execve(python, [str(python), "-B", *sys.argv], os.environ | {"SHMEMD_GRPCIO": "1"})
+def main(_: pathlib.Path, programs: pathlib.Path) -> int:
     client = Grpcio()
     with tempfile.TemporaryDirectory(prefix="shmemd-reasons-") as name:
         with Stage(programs, pathlib.Path(name)) as stage:
@@ -251,4 +241,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_with_grpcio(main))
