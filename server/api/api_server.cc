@@ -55,17 +55,15 @@ ApiServer::ApiServer(ApiConfig config, const ReplicaReader& reader, feed::Contro
 ApiServer::~ApiServer() { Shutdown(std::chrono::milliseconds::zero()); }
 
 absl::Status ApiServer::Check(const ApiConfig& config) {
-  bool needs_tls = false;
   if (!config.listen.empty()) {
     const absl::StatusOr<bool> tls = ListenNeedsTls(config);
     if (!tls.ok()) return tls.status();
-    needs_tls = *tls;
-    if (!needs_tls && !config.listen_identities.admits_anybody()) {
+    if (!*tls && !config.listen_identities.admits_anybody()) {
       return absl::InvalidArgumentError(
           absl::StrCat("api.listen_identities: api.listen ", config.listen,
                        " is served without TLS, where clients have no identities; set api.listen_tls to on"));
     }
-    if (needs_tls && !config.tls) {
+    if (*tls && !config.tls) {
       return NoTls(
           "api.listen", config.listen,
           config.listen_tls ? "" : " is no loopback address, and only those are served without TLS; it");
@@ -74,7 +72,6 @@ absl::Status ApiServer::Check(const ApiConfig& config) {
   if (!config.admin_listen.empty()) {
     const absl::StatusOr<bool> loopback = TcpListener::IsLoopback("api.admin_listen", config.admin_listen);
     if (!loopback.ok()) return loopback.status();
-    needs_tls = true;
     if (!config.tls) return NoTls("api.admin_listen", config.admin_listen, "");
     if (config.admin_listen_identities.empty()) {
       return absl::InvalidArgumentError(

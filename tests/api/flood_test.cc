@@ -59,8 +59,8 @@ class FloodTest : public AccessTest {
     return static_cast<double>(base::MonotonicNanos() - start_ns) / 1000;
   }
   double MedianUs(const std::shared_ptr<grpc::Channel>& channel, int calls) {
-    std::vector<double> times;
-    for (int i = 0; i < calls; ++i) times.push_back(CallUs(channel));
+    std::vector<double> times(calls);
+    for (double& time : times) time = CallUs(channel);
     std::sort(times.begin(), times.end());
     return times[times.size() / 2];
   }
@@ -118,8 +118,8 @@ TEST_F(FloodTest, StreamsToNoMethod) {
 
 TEST_F(FloodTest, SilentConnections) {
   Measure("3,000 silent connections", [&] {
-    std::vector<base::UniqueFd> silent;
-    for (int i = 0; i < 3000; ++i) silent.push_back(http2::Connect(config_.socket.path));
+    std::vector<base::UniqueFd> silent(3000);
+    for (base::UniqueFd& connection : silent) connection = http2::Connect(config_.socket.path);
   });
 }
 

@@ -120,8 +120,8 @@ TEST_F(PeerTest, AnybodyElseIsToldWhyRootToo) {
 TEST_F(PeerTest, AFloodOfRefusedPeersKeepsNobodyOut) {
   config_.socket.peers = {{kUser}, {}};
   StartForAll();
-  std::vector<base::UniqueFd> refused;
-  for (int i = 0; i < 500; ++i) refused.push_back(http2::Connect(config_.socket.path));
+  std::vector<base::UniqueFd> refused(500);
+  for (base::UniqueFd& connection : refused) connection = http2::Connect(config_.socket.path);
   EXPECT_TRUE(GetInfo(As(config_.socket, kUser, kGroup)).ok());
 }
 
@@ -294,8 +294,8 @@ TEST_F(LimitsTest, SilentConnectionsAreEndedAndKeepNobodyOut) {
   config_.limits.max_connections = 8;
   config_.limits.handshake = std::chrono::milliseconds(200);
   Start();
-  std::vector<base::UniqueFd> silent;
-  for (int i = 0; i < 1000; ++i) silent.push_back(http2::Connect(config_.socket.path));
+  std::vector<base::UniqueFd> silent(1000);
+  for (base::UniqueFd& connection : silent) connection = http2::Connect(config_.socket.path);
   grpc::ClientContext context;
   SetTestDeadline(context);
   context.set_wait_for_ready(true);  // the backlog may be full for a moment

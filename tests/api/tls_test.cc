@@ -18,7 +18,7 @@ class TlsTest : public AccessTest {
  protected:
   absl::Status StartError() {
     ApiServer server(config_, fleet_.reader(), control_);
-    const absl::Status status = server.Start();
+    absl::Status status = server.Start();
     EXPECT_EQ(ApiServer::Check(config_), status) << "--check-config says something else";
     return status;
   }
@@ -126,6 +126,7 @@ TEST_F(TlsTest, ARefusalNamesSomeOfManyAndLongNames) {
   config_.listen_identities = IdentityList::Parse({"reader.example"}).value();
   Start();
   std::vector<std::string> names;
+  names.reserve(60);
   for (int i = 0; i < 60; ++i) {
     names.push_back("URI:spiffe://vms/" + std::to_string(i) + "/" + std::string(500, '%'));
   }
