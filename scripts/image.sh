@@ -3,6 +3,7 @@
 # isolation. Then starts the programs of the image. Needs root; everything is kept in build/image.
 # usage: image.sh                   build the image and try it
 #        image.sh fresh COMMAND...  run a command in a clone of HEAD on the bare base
+#        image.sh packages          try the Debian packages of build/release on the bare base, as a host of its own
 #   MIRROR=URL    where debootstrap gets Debian from (default: where this machine's apt gets it)
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -69,6 +70,11 @@ run_fresh() {
     "$container" -- "$@" </dev/null
 }
 
+try_packages() {
+  container=$(buildah from "$BASE")
+  python3 -B scripts/try_packages.py "$(buildah mount "$container")" build/release/packages/*.deb
+}
+
 finish() {
   [[ -z $container ]] || buildah rm "$container" >/dev/null
 }
@@ -80,6 +86,8 @@ make_base
 if [[ ${1:-} == fresh ]]; then
   shift
   run_fresh "$@"
+elif [[ ${1:-} == packages ]]; then
+  try_packages
 else
   build_image
   try_image

@@ -10,7 +10,7 @@ check_format() {
 }
 
 check_shell() {
-  git ls-files -z -- dev .ci/run '*.sh' | xargs -0r shellcheck
+  git ls-files -z -- dev .ci/run '*.sh' deploy/debian/*.p* | xargs -0r shellcheck
 }
 
 check_layering() {
