@@ -18,9 +18,9 @@ bool Failures::AllUnknown() const {
 }
 
 void Failures::Name(const Context& context) const {
-  const bool nobody_knew = AllUnknown() && failed_.size() == sources_.size();
+  const bool somebody_knew = failed_.size() < sources_.size();
   for (const auto& [source, status] : failed_) {
-    if (status.code() == absl::StatusCode::kNotFound && !nobody_knew) continue;
+    if (status.code() == absl::StatusCode::kNotFound && somebody_knew) continue;
     context.Note(absl::StrCat("shmemctl: ", DescribeError(status, sources_[source].endpoint)));
   }
 }
