@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "client/print/text.h"
+#include "client/shmemctl/manual_page.h"
 
 namespace shmemd::shmemctl {
 namespace {
@@ -78,6 +79,7 @@ CommandLine::CommandLine()
   app_.set_version_flag("--version", std::string("shmemctl ") + SHMEMD_VERSION);
   app_.footer(kFooter);
   AddCommonFlags(&app_, false);
+  AddManualPage(app_);
 }
 
 void CommandLine::AddCommonFlags(CLI::App* app, bool junit) {
