@@ -231,7 +231,7 @@ void AddAttachCommand(CommandLine* line) {
   CLI::App* command = line->Add(
       "attach", "Have shmemd look at a back-end (needs the admin role)",
       "attach gpu0 --frontend /run/backends/gpu0.sock\n"
-      "attach media0 --relay /run/vhost-user/media0.sock,/run/backends/media0.sock --guard protect\n"
+      "attach media0 --relay /run/vm/media0.sock,/run/backends/media0.sock\n"
       "attach cam0 --probe /run/backends/cam0.sock --validate-only",
       [arguments](Context& context) { return Attach(context, *arguments); });
   command->add_option("ID", arguments->id, "What to call it: small letters, digits, - and .")->required();

@@ -10,6 +10,7 @@
 #include "client/print/text.h"
 #include "client/shmemctl/completion.h"
 #include "client/shmemctl/help_format.h"
+#include "client/shmemctl/manual_page.h"
 
 namespace shmemd::shmemctl {
 namespace {
@@ -84,6 +85,7 @@ CommandLine::CommandLine()
   app_.set_version_flag("--version", std::string("shmemctl ") + SHMEMD_VERSION);
   app_.footer(kFooter);
   AddCommonFlags(&app_, false);
+  AddManualPage(app_);
 }
 
 void CommandLine::AddOutputFlags(CLI::App* app, bool junit) {

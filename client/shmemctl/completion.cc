@@ -107,6 +107,8 @@ class Completer {
 
   void AddFlags() {
     for (const CLI::Option* option : line_.app->get_options()) {
+      const bool hidden = option->get_group().empty();
+      if (hidden) continue;
       for (const std::string& name : option->get_lnames()) Add("--" + name, option->get_description());
     }
   }

@@ -3,6 +3,8 @@
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_replace.h>
 
+#include <utility>
+
 #include "client/print/text.h"
 
 namespace shmemd::shmemctl {
@@ -22,6 +24,14 @@ std::string Entry(const std::string& name, const std::string& description) {
 
 class HelpFormat : public CLI::Formatter {
  public:
+  // What there is to do comes before the flags that all commands have.
+  std::string make_help(const CLI::App* app, std::string name, CLI::AppFormatMode mode) const override {
+    const std::string text =
+        absl::StrCat(make_description(app), make_usage(app, std::move(name)), make_positionals(app),
+                     make_subcommands(app, mode), make_groups(app, mode), "\n", make_footer(app));
+    return absl::StrReplaceAll(text, {{"\n\n\n", "\n\n"}});
+  }
+
   std::string make_option(const CLI::Option* option, bool is_positional) const override {
     return Entry(absl::StrCat(is_positional ? option->get_name(true) : option->get_name(false, true),
                               make_option_opts(option)),
