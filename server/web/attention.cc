@@ -35,15 +35,6 @@ Weight WeightOfRoom(Fullness fullness) {
   return Weight::kNone;
 }
 
-Weight WeightOfState(const state::BackendStatus& status) {
-  if (IsDown(status.state)) return Weight::kError;
-  const bool unseen = status.state == state::BackendState::kUnsupported ||
-                      status.observation.reason != state::UnobservedReason::kNone;
-  const bool missing =
-      status.state == state::BackendState::kConnecting && status.cause.reason != state::StateReason::kNone;
-  return unseen || missing ? Weight::kWarning : Weight::kNone;
-}
-
 // Findings whose bytes are shown as such.
 bool IsAboutRisk(state::FindingCode code) {
   return code == state::FindingCode::kBeyondEof || code == state::FindingCode::kEmptyBacking ||
@@ -59,39 +50,48 @@ class Concerns {
  public:
   void AddServer(const std::vector<state::ServerFinding>& findings) {
     for (const state::ServerFinding& finding : findings) {
-      Add(WeightOf(state::FindingSeverity(finding.code)), "", std::nullopt,
-          std::string(state::FindingCodeName(finding.code)));
+      AddFinding("", std::nullopt, finding.code, "");
     }
   }
 
   void AddBackend(const BackendView& backend) {
     const std::string& id = backend.record.spec.id;
-    if (const Weight weight = WeightOfState(backend.record.status); weight != Weight::kNone) {
+    if (const Weight weight = WeightOf(backend.record.status); weight != Weight::kNone) {
       const std::string unobserved = state::UnobservedText(backend.record.status.observation);
       const bool seen = unobserved.empty() || IsDown(backend.record.status.state);
       Add(weight, id, std::nullopt,
           seen ? StateWords(backend.record) : absl::StrCat("is not followed: ", unobserved));
     }
-    for (const state::Finding& finding : backend.record.findings) AddFinding(id, std::nullopt, finding);
+    for (const state::Finding& finding : backend.record.findings)
+      AddFinding(id, std::nullopt, finding.code, state::FindingSummary(finding));
     for (const RegionView& region : backend.regions) AddRegion(id, region);
   }
 
   std::vector<Concern> Sorted() {
-    std::stable_sort(list_.begin(), list_.end(),
-                     [](const Concern& a, const Concern& b) { return a.weight > b.weight; });
+    std::stable_sort(list_.begin(), list_.end(), [](const Concern& a, const Concern& b) {
+      return a.weight != b.weight ? a.weight > b.weight : a.code.empty() && !b.code.empty();
+    });
     return std::move(list_);
   }
 
  private:
   void Add(Weight weight, const std::string& id, std::optional<uint8_t> shmid, std::string what) {
-    if (weight != Weight::kNone) list_.push_back({weight, id, shmid, std::move(what)});
+    if (weight != Weight::kNone) list_.push_back({weight, "", std::move(what), {{id, shmid}}});
   }
 
-  void AddFinding(const std::string& id, std::optional<uint8_t> shmid, const state::Finding& finding) {
-    if (state::FindingSeverity(finding.code) == state::Severity::kInfo) return;
-    Add(WeightOf(state::FindingSeverity(finding.code)), id, shmid,
-        absl::StrCat(std::string(state::FindingCodeName(finding.code)), ": ",
-                     state::FindingSummary(finding)));
+  void AddFinding(const std::string& id, std::optional<uint8_t> shmid, state::FindingCode code,
+                  std::string what) {
+    if (state::FindingSeverity(code) == state::Severity::kInfo) return;
+    std::string name(state::FindingCodeName(code));
+    const auto same = std::find_if(list_.begin(), list_.end(),
+                                   [&name](const Concern& concern) { return concern.code == name; });
+    if (same == list_.end()) {
+      list_.push_back(
+          {WeightOf(state::FindingSeverity(code)), std::move(name), std::move(what), {{id, shmid}}});
+    } else {
+      if (same->places.size() == 1) same->what = absl::StrCat("for example: ", same->what);
+      same->places.push_back({id, shmid});
+    }
   }
 
   void AddRegion(const std::string& id, const RegionView& region) {
@@ -106,7 +106,8 @@ class Concerns {
     }
     AddRoom(id, shmid, region);
     for (const state::Finding& finding : region.record.findings) {
-      if (totals.at_risk_bytes == 0 || !IsAboutRisk(finding.code)) AddFinding(id, shmid, finding);
+      if (totals.at_risk_bytes == 0 || !IsAboutRisk(finding.code))
+        AddFinding(id, shmid, finding.code, state::FindingSummary(finding));
     }
   }
 
@@ -123,7 +124,7 @@ class Concerns {
     }
     if (!OnlyGrows(region)) return;
     const state::RequestCounters& counters = record.status.counters;
-    Add(Weight::kNotice, id, shmid,
+    Add(Weight::kWarning, id, shmid,
         absl::StrCat("only grows, a leak perhaps: ", Counted(counters.map_requests, "map"), " and ",
                      counters.unmap_requests == 0 ? "no unmap" : Counted(counters.unmap_requests, "unmap"),
                      " so far, ", Bytes(record.totals.mapped_bytes), " mapped"));
@@ -150,23 +151,22 @@ Weight WeightOf(state::Severity severity) {
   return Weight::kNone;
 }
 
-Weight WeightOf(const state::Backend& backend) {
-  Weight weight = WeightOfState(backend.status());
-  for (const auto& [key, finding] : backend.findings()) {
-    if (finding.open) weight = std::max(weight, WeightOf(state::FindingSeverity(finding.code)));
-  }
-  for (const auto& [shmid, region] : backend.regions()) {
-    if (region.listed()) weight = std::max(weight, WeightOf(backend, region));
-  }
-  // What is only worth knowing changes no order.
-  return weight == Weight::kNotice ? Weight::kNone : weight;
+Weight WeightOf(const state::BackendStatus& status) {
+  if (IsDown(status.state)) return Weight::kError;
+  const bool unseen = status.state == state::BackendState::kUnsupported ||
+                      status.observation.reason != state::UnobservedReason::kNone;
+  const bool missing =
+      status.state == state::BackendState::kConnecting && status.cause.reason != state::StateReason::kNone;
+  return unseen || missing ? Weight::kWarning : Weight::kNone;
 }
 
-Weight WeightOf(const state::Backend& backend, const state::Region& region) {
+Weight WeightOf(const state::Backend& backend, const state::Region& region, const Lately& lately) {
   const state::RegionTable& table = region.table;
   if (table.totals().at_risk_bytes > 0) return Weight::kError;
   const bool size_known = table.size_bytes().has_value();
   Weight weight = WeightOfRoom(RoomOf(size_known, size_known ? *table.size_bytes() : 0, table.free_bytes()));
+  if (OnlyGrows(region.status.counters, table.totals().mapping_count, lately))
+    weight = std::max(weight, Weight::kWarning);
   const int16_t shmid = region.status.shmid;
   const auto& findings = backend.findings();
   for (auto it = findings.lower_bound({shmid, state::FindingCode{}});
@@ -180,11 +180,14 @@ Fullness FullnessOf(const RegionView& region) {
   return RoomOf(region.record.size_known, region.record.status.size_bytes, region.record.free_bytes);
 }
 
-bool OnlyGrows(const RegionView& region) {
-  const state::RequestCounters& counters = region.record.status.counters;
-  if (region.record.totals.mapping_count < kFewMaps) return false;
+bool OnlyGrows(const state::RequestCounters& counters, uint64_t mapping_count, const Lately& lately) {
+  if (mapping_count < kFewMaps) return false;
   if (counters.unmap_requests == 0) return counters.map_requests >= kFewMaps;
-  return region.lately.maps >= kFewMaps && region.lately.unmaps <= region.lately.maps / 4;
+  return lately.maps >= kFewMaps && lately.unmaps <= lately.maps / 4;
+}
+
+bool OnlyGrows(const RegionView& region) {
+  return OnlyGrows(region.record.status.counters, region.record.totals.mapping_count, region.lately);
 }
 
 std::vector<Concern> ConcernsOf(const Overview& overview) {

@@ -150,8 +150,8 @@ std::string MapWords(const RegionView& region) {
 std::string LargeMap(const RegionView& region) {
   const RegionMap& map = region.map;
   if (map.end_bytes == 0) return "<p class=\"quiet\">Nothing is mapped, and the size is not known.</p>";
-  std::string out =
-      absl::StrCat("<svg class=\"map\" width=\"100%\" role=\"img\" aria-label=\"", MapWords(region), "\">");
+  std::string out = absl::StrCat("<svg class=\"map", map.segments.empty() ? " idle" : "",
+                                 "\" width=\"100%\" role=\"img\" aria-label=\"", MapWords(region), "\">");
   // What matters most is drawn last: where small ones are widened to be seen it stays on top.
   for (int paint = 0; paint < kPaintCount; ++paint) {
     for (const Segment& segment : map.segments) {
@@ -192,19 +192,36 @@ std::string SmallMap(const RegionView& region) {
   return out += "</svg>";
 }
 
+namespace {
+
+// In the order of the legend.
+constexpr std::array<Paint, kPaintCount> kLegend = {Paint::kReadWrite, Paint::kReadOnly, Paint::kAssumed,
+                                                    Paint::kStale, Paint::kBeyondEnd};
+
+std::string Swatch(const char* fill) {
+  return absl::StrCat(
+      "<svg class=\"swatch\" width=\"28\" height=\"16\" aria-hidden=\"true\"><rect width=\"100%\" "
+      "height=\"100%\" "
+      "fill=\"",
+      fill, "\"/></svg>");
+}
+
+}  // namespace
+
+std::string MapKey() {
+  std::string out = "<p class=\"key\">";
+  for (const Paint paint : kLegend)
+    absl::StrAppend(&out, "<span>", Swatch(StyleOf(paint).fill), StyleOf(paint).name, "</span> ");
+  return absl::StrCat(out, "<span>", Swatch("none"), "free</span> <a href=\"#how\">What they mean</a></p>\n");
+}
+
 std::string MapLegend() {
   std::string out = "<dl class=\"legend\">";
-  for (const Paint paint :
-       {Paint::kReadWrite, Paint::kReadOnly, Paint::kAssumed, Paint::kStale, Paint::kBeyondEnd}) {
-    const PaintStyle& style = StyleOf(paint);
-    absl::StrAppend(&out,
-                    "<div><dt><svg class=\"swatch\" width=\"28\" height=\"16\" aria-hidden=\"true\">"
-                    "<rect width=\"100%\" height=\"100%\" fill=\"",
-                    style.fill, "\"/></svg> ", style.name, "</dt><dd>", style.meaning, "</dd></div>");
+  for (const Paint paint : kLegend) {
+    absl::StrAppend(&out, "<div><dt>", Swatch(StyleOf(paint).fill), StyleOf(paint).name, "</dt><dd>",
+                    StyleOf(paint).meaning, "</dd></div>");
   }
-  return out +=
-         "<div><dt><svg class=\"swatch\" width=\"28\" height=\"16\" aria-hidden=\"true\"></svg> free</dt>"
-         "<dd>nothing is mapped</dd></div></dl>\n";
+  return absl::StrCat(out, "<div><dt>", Swatch("none"), "free</dt><dd>nothing is mapped</dd></div></dl>\n");
 }
 
 }  // namespace shmemd::web

@@ -15,7 +15,9 @@ std::string MapPatterns();
 std::string LargeMap(const RegionView& region);
 // Small: one path for each paint.
 std::string SmallMap(const RegionView& region);
-// A sample of each paint with its name.
+// A sample of each paint with its name, in a line.
+std::string MapKey();
+// The same with what they mean.
 std::string MapLegend();
 
 // What the picture shows, for those who cannot see it.

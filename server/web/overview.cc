@@ -109,10 +109,27 @@ class Collector {
     hub_.Read([&](const feed::ReplicaView& view) {
       const state::Backend* backend = view.Find(candidate.id);
       if (backend == nullptr) return;
-      candidate.weight = WeightOf(*backend);
+      candidate.weight = Worst(*backend);
       if (IsDown(backend->status().state)) ++out_.down_count;
       AddTotals(backend->Totals(), out_.totals);
     });
+  }
+
+  Lately LatelyOf(const state::Backend& backend, uint8_t shmid) const {
+    const auto found = lately_.find(KeyOf(backend.handle(), shmid));
+    return found == lately_.end() ? Lately{} : found->second;
+  }
+
+  // What is only worth knowing changes no order.
+  Weight Worst(const state::Backend& backend) const {
+    Weight weight = WeightOf(backend.status());
+    for (const auto& [key, finding] : backend.findings()) {
+      if (finding.open) weight = std::max(weight, WeightOf(state::FindingSeverity(finding.code)));
+    }
+    for (const auto& [shmid, region] : backend.regions()) {
+      if (region.listed()) weight = std::max(weight, WeightOf(backend, region, LatelyOf(backend, shmid)));
+    }
+    return weight == Weight::kNotice ? Weight::kNone : weight;
   }
 
   void AddBackend(const std::string& id) {
@@ -134,7 +151,7 @@ class Collector {
   void AddRegions(const state::Backend& backend, BackendView& item) {
     std::vector<std::pair<Weight, const state::Region*>> regions;
     for (const auto& [shmid, region] : backend.regions()) {
-      if (region.listed()) regions.emplace_back(WeightOf(backend, region), &region);
+      if (region.listed()) regions.emplace_back(WeightOf(backend, region, LatelyOf(backend, shmid)), &region);
     }
     if (regions.size() > regions_left_) {
       std::stable_sort(regions.begin(), regions.end(),
@@ -150,8 +167,7 @@ class Collector {
   RegionView View(const state::Backend& backend, const state::Region& region, bool dense) const {
     RegionView view;
     view.record = convert::CopyRegion(backend, region, bounds_.findings_of_region);
-    const auto found = lately_.find(KeyOf(backend.handle(), region.status.shmid));
-    if (found != lately_.end()) view.lately = found->second;
+    view.lately = LatelyOf(backend, region.status.shmid);
     const MapDetail detail = dense ? MapDetail{0, bounds_.columns_of_dense_map}
                                    : MapDetail{bounds_.mappings_in_a_map, bounds_.columns_of_roomy_map};
     view.map = MakeRegionMap(region.table, detail);

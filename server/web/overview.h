@@ -14,15 +14,10 @@
 #include "server/feed/hub.h"
 #include "server/feed/server_findings.h"
 #include "server/state/event_log.h"
+#include "server/web/attention.h"
 #include "server/web/region_map.h"
 
 namespace shmemd::web {
-
-// Successes among the last events that are kept.
-struct Lately {
-  uint64_t maps = 0;
-  uint64_t unmaps = 0;
-};
 
 struct RegionView {
   convert::RegionRecord record;

@@ -13,6 +13,7 @@ namespace shmemd::web {
 namespace {
 
 constexpr size_t kMaxConcerns = 12;
+constexpr size_t kMaxPlaces = 4;
 constexpr int kRoomyColumns = 6;
 
 void AppendTile(std::string& out, const char* name, const std::string& value, const std::string& note,
@@ -36,18 +37,23 @@ std::string Summary(const Overview& overview) {
   return out += "</dl>\n";
 }
 
+std::string PlaceLink(const Place& place) {
+  if (place.backend_id.empty()) return "<a href=\"#server\">shmemd itself</a>";
+  const std::string anchor =
+      place.shmid ? RegionAnchor(place.backend_id, *place.shmid) : BackendAnchor(place.backend_id);
+  return absl::StrCat("<a href=\"#", anchor, "\">", Escaped(place.backend_id),
+                      place.shmid ? absl::StrCat(" region ", *place.shmid) : "", "</a>");
+}
+
 void AppendConcern(std::string& out, const Concern& concern) {
-  absl::StrAppend(&out, "<li>", WeightMark(concern.weight), " ");
-  if (concern.backend_id.empty()) {
-    out += "<a href=\"#server\">shmemd itself</a>";
-  } else if (concern.shmid) {
-    absl::StrAppend(&out, "<a href=\"#", RegionAnchor(concern.backend_id, *concern.shmid), "\">",
-                    Escaped(concern.backend_id), ", region ", *concern.shmid, "</a>");
-  } else {
-    absl::StrAppend(&out, "<a href=\"#", BackendAnchor(concern.backend_id), "\">",
-                    Escaped(concern.backend_id), "</a>");
-  }
-  absl::StrAppend(&out, " <span>", Escaped(concern.what), "</span></li>\n");
+  absl::StrAppend(&out, "<li>", WeightMark(concern.weight), " <span class=\"where\">");
+  for (size_t i = 0; i < std::min(concern.places.size(), kMaxPlaces); ++i)
+    absl::StrAppend(&out, i == 0 ? "" : ", ", PlaceLink(concern.places[i]));
+  if (concern.places.size() > kMaxPlaces)
+    absl::StrAppend(&out, " and ", concern.places.size() - kMaxPlaces, " more");
+  absl::StrAppend(&out, "</span> <span class=\"what\">",
+                  concern.code.empty() ? "" : absl::StrCat("<code>", Escaped(concern.code), "</code> "),
+                  Escaped(concern.what), "</span></li>\n");
 }
 
 std::string Attention(const std::vector<Concern>& concerns, const Overview& overview) {
@@ -122,7 +128,8 @@ void AppendRegions(std::string& out, const BackendView& backend) {
                   backend.dense ? "<th scope=\"col\" class=\"small\">Address space</th>" : "",
                   "<th scope=\"col\" class=\"used\">Mapped</th><th scope=\"col\" class=\"n\">Free</th>"
                   "<th scope=\"col\" class=\"n\">Largest hole</th><th scope=\"col\" class=\"n\">Mappings</th>"
-                  "<th scope=\"col\" class=\"n\">Lately</th></tr></thead>\n");
+                  "<th scope=\"col\" class=\"n\" title=\"maps and unmaps among the last "
+                  "events\">Lately</th></tr></thead>\n");
   for (const RegionView& region : backend.regions) AppendRegion(out, id, region, backend.dense);
   out += "</table>\n";
 }
@@ -140,7 +147,7 @@ std::string BackendNumbers(const convert::BackendRecord& record) {
   absl::StrAppend(&out, ", ", Bytes(record.totals.mapped_bytes), " mapped");
   if (record.totals.size_bytes > 0) absl::StrAppend(&out, " of ", Bytes(record.totals.size_bytes));
   if (record.status.connect_time_ns != 0)
-    absl::StrAppend(&out, ", connection ", Count(record.status.epoch), " since ",
+    absl::StrAppend(&out, IsDown(record.status.state) ? ", last connected at " : ", connected since ",
                     TimeOfDay(record.status.connect_time_ns));
   return out;
 }
@@ -200,6 +207,7 @@ std::string Empty() {
 std::string Backends(const Overview& overview, const PageFrame& frame) {
   if (overview.backend_count == 0) return Empty();
   std::string out = "<section aria-labelledby=\"backends\">\n<h2 id=\"backends\">Back-ends</h2>\n";
+  out += MapKey();
   for (const BackendView& backend : overview.backends) AppendBackend(out, backend, frame);
   if (overview.backend_count > overview.backends.size()) {
     absl::StrAppend(&out, "<p class=\"quiet\">",
@@ -242,8 +250,7 @@ std::string Title(const std::vector<Concern>& concerns) {
 std::string OverviewPage(const Overview& overview, const PageFrame& frame) {
   const std::vector<Concern> concerns = ConcernsOf(overview);
   std::string out = PageBegin(frame, Title(concerns));
-  absl::StrAppend(&out, "<h1>Shared memory of the VMs here</h1>\n",
-                  AsOf(overview.wall_time_ns, overview.synced));
+  absl::StrAppend(&out, "<h1>VIRTIO shared memory</h1>\n", AsOf(overview.wall_time_ns, overview.synced));
   if (overview.backend_count > 0) out += Summary(overview);
   out += Attention(concerns, overview);
   if (!overview.server_findings.empty()) {

@@ -1,5 +1,6 @@
 #include "server/web/parts.h"
 
+#include <absl/strings/ascii.h>
 #include <absl/strings/str_cat.h>
 
 #include "server/convert/backend.h"
@@ -53,12 +54,18 @@ StateStyle StyleOf(const convert::BackendRecord& record) {
   return {"wait", ""};
 }
 
-void AppendFinding(std::string& out, Weight weight, const std::string& code, const std::string& summary,
-                   std::string_view remedy, uint64_t count, int64_t last_seen_ns) {
-  absl::StrAppend(&out, "<li class=\"finding\">", WeightMark(weight), " <code>", code, "</code> ", summary,
-                  "<details><summary>What to do</summary><p>", Escaped(remedy),
+void AppendFinding(std::string& out, state::FindingCode code, const std::string& summary, uint64_t count,
+                   int64_t last_seen_ns) {
+  absl::StrAppend(&out, "<li class=\"finding\">", WeightMark(WeightOf(state::FindingSeverity(code))),
+                  "<div><code>", std::string(state::FindingCodeName(code)), "</code> ", summary,
+                  "<details><summary>What to do</summary><p>", Escaped(state::FindingRemedy(code)),
                   "</p><p class=\"quiet\">Seen ", Counted(count, "time"), ", last at ",
-                  TimeOfDay(last_seen_ns), " UTC.</p></details></li>\n");
+                  TimeOfDay(last_seen_ns), " UTC.</p></details></div></li>\n");
+}
+
+std::string Capitalized(std::string text) {
+  if (!text.empty()) text[0] = absl::ascii_toupper(static_cast<unsigned char>(text[0]));
+  return text;
 }
 
 }  // namespace
@@ -104,8 +111,10 @@ std::string PageEnd(const PageFrame& frame) {
 }
 
 std::string AsOf(int64_t wall_time_ns, bool synced) {
-  return absl::StrCat("<p class=\"asof\">As of ", TimeOfDay(wall_time_ns), " UTC",
-                      synced ? "" : "; <strong>events were lost, catching up</strong>", "</p>\n");
+  return absl::StrCat(
+      "<p class=\"asof\">As of ", TimeOfDay(wall_time_ns), " UTC</p>\n",
+      synced ? ""
+             : "<p class=\"why\"><strong>Events were lost</strong>: what is shown is being caught up.</p>\n");
 }
 
 std::string WeightMark(Weight weight) {
@@ -131,7 +140,7 @@ std::string StateBadge(const state::BackendStatus& status) {
 
 std::string StateParagraph(const convert::BackendRecord& record) {
   std::string out;
-  const std::string cause = convert::CauseWords(record.status.cause);
+  const std::string cause = Capitalized(convert::CauseWords(record.status.cause));
   const StateStyle style = StyleOf(record);
   if (!cause.empty() || *style.meaning != '\0') {
     out = Paragraph("why",
@@ -148,25 +157,31 @@ std::string StateParagraph(const convert::BackendRecord& record) {
 }
 
 std::string FindingList(const std::vector<state::Finding>& findings) {
-  if (findings.empty()) return "";
-  std::string out = "<ul class=\"findings\">\n";
+  std::string out;
+  std::string notes;
+  uint64_t note_count = 0;
   for (const state::Finding& finding : findings) {
-    AppendFinding(out, WeightOf(state::FindingSeverity(finding.code)),
-                  std::string(state::FindingCodeName(finding.code)), Escaped(state::FindingSummary(finding)),
-                  state::FindingRemedy(finding.code), finding.count, finding.last_seen_ns);
+    const Weight weight = WeightOf(state::FindingSeverity(finding.code));
+    if (weight == Weight::kNotice) ++note_count;
+    AppendFinding(weight == Weight::kNotice ? notes : out, finding.code,
+                  Escaped(state::FindingSummary(finding)), finding.count, finding.last_seen_ns);
   }
-  return out += "</ul>\n";
+  if (!out.empty()) out = absl::StrCat("<ul class=\"findings\">\n", out, "</ul>\n");
+  if (note_count > 0) {
+    absl::StrAppend(&out, "<details class=\"notes\"><summary>", Counted(note_count, "note"),
+                    "</summary><ul class=\"findings\">\n", notes, "</ul></details>\n");
+  }
+  return out;
 }
 
 std::string ServerFindingList(const std::vector<state::ServerFinding>& findings, bool with_paths) {
   if (findings.empty()) return "";
   std::string out = "<ul class=\"findings\">\n";
   for (const state::ServerFinding& finding : findings) {
-    AppendFinding(out, WeightOf(state::FindingSeverity(finding.code)),
-                  std::string(state::FindingCodeName(finding.code)),
+    AppendFinding(out, finding.code,
                   with_paths ? Escaped(finding.summary)
                              : "about shmemd itself: the log and <code>shmemctl findings</code> say more",
-                  state::FindingRemedy(finding.code), finding.count, finding.last_seen_ns);
+                  finding.count, finding.last_seen_ns);
   }
   return out += "</ul>\n";
 }

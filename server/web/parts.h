@@ -31,7 +31,7 @@ std::string WeightMark(Weight weight);
 std::string StateBadge(const state::BackendStatus& status);
 // What the state means and what to do about it; empty where there is nothing to say.
 std::string StateParagraph(const convert::BackendRecord& record);
-// As many as are given; a line about the rest when `total` is more.
+// Those that are only worth knowing are folded away.
 std::string FindingList(const std::vector<state::Finding>& findings);
 std::string ServerFindingList(const std::vector<state::ServerFinding>& findings, bool with_paths);
 

@@ -81,7 +81,7 @@ class Columns {
       const uint64_t from = i * width_;
       const uint64_t to = map.end_bytes - from < width_ ? map.end_bytes : from + width_;
       const auto quarters =
-          static_cast<uint8_t>(std::clamp<uint64_t>(column.covered_bytes / ((to - from + 3) / 4), 1, 4));
+          static_cast<uint8_t>(std::clamp<uint64_t>(column.covered_bytes / ((to - from - 1) / 4 + 1), 1, 4));
       if (!map.segments.empty()) {
         Segment& last = map.segments.back();
         if (last.to == from && last.paint == column.paint && last.quarters == quarters) {

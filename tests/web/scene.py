@@ -33,13 +33,20 @@ def assumed() -> str:
             + a_map(1, 0, 32 * MIB) + a_map(1, 96 * MIB, 48 * MIB, "ro"))
 
 
+def leaving(regions: str) -> str:
+    """Maps, and goes when the front-end has seen it."""
+    return (f"regions: {regions}\nsteps:\n" + a_map(0, 0, 12 * MIB) + a_map(0, 16 * MIB, 4 * MIB, "ro")
+            + "  - wait: 300ms\n  - close: main\n")
+
+
 class Scene(Stage):
     """The peers, and where the page is."""
 
     def show(self, *flags: str, metrics: str = "127.0.0.1:0") -> str:
         """Starts everything; the page's address."""
         relayed = self.backend("media0")
-        quitting = self.backend("cam0", "--once", script="regions: {0: 32MiB}\nsteps:\n" + a_map(0, 0, MIB))
+        quitting = self.backend("cam0", "--once", script=leaving("{0: 32MiB}"))
+        lost = self.backend("net0", "--once", script=leaving("{0: 64MiB, 1: 16MiB}"))
         vmm_socket = self.directory / "vm.sock"
         daemon = self.shmemd(
             "--relay", f"media0={vmm_socket},{relayed}",
@@ -48,13 +55,15 @@ class Scene(Stage):
             "--frontend", f"snd0={self.backend('snd0', script=assumed())}",
             "--frontend", f"cam0={quitting}",
             "--probe", f"disk0={self.backend('disk0')}",
+            "--relay", f"net0={self.directory / 'net.sock'},{lost}",
             *flags, metrics=metrics)
         self.daemon: Shmemd = daemon
         address = daemon.address("metrics on http://").rpartition("/")[0]
         self._start("shmem-demo-vmm", "--connect", vmm_socket)
+        self._start("shmem-demo-vmm", "--connect", self.directory / "net.sock")
         eventually("states", self.states, {
-            "media0": "ACTIVE", "gpu0": "ACTIVE", "leak0": "ACTIVE", "snd0": "ACTIVE", "cam0": "ACTIVE",
-            "disk0": "PROBED"})
+            "media0": "ACTIVE", "gpu0": "ACTIVE", "leak0": "ACTIVE", "snd0": "ACTIVE", "cam0": "DISCONNECTED",
+            "disk0": "PROBED", "net0": "DISCONNECTED"})
         return address
 
     def states(self) -> dict[str, str]:
