@@ -183,7 +183,7 @@ absl::StatusOr<std::unique_ptr<HttpEndpoint>> HttpEndpoint::Start(Options option
   const std::string address = CivetAddress(endpoint->options_.listen);
   if (absl::Status status = CheckListen(endpoint->options_.listen); !status.ok()) return status;
   // Somebody who connects and stays silent holds a thread for the request timeout: probes must not wait long
-  // behind several of them.
+  // behind several of them. No linger_timeout_ms: with it a thread would wait in close() for slow readers.
   const std::string threads = absl::StrCat(kThreads);
   const char* settings[] = {"listening_ports",
                             address.c_str(),
@@ -193,8 +193,6 @@ absl::StatusOr<std::unique_ptr<HttpEndpoint>> HttpEndpoint::Start(Options option
                             "1000",
                             "enable_keep_alive",
                             "no",
-                            "linger_timeout_ms",
-                            "1000",
                             "tcp_nodelay",
                             "1",
                             nullptr};
