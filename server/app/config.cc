@@ -240,7 +240,7 @@ std::vector<Setting> MakeSettings() {
        DurationMs(&Config::tls_refresh_ms)},
       {"metrics.listen", "ADDRESS:PORT", "127.0.0.1:18044",
        "where /metrics and the probes are served; off: nowhere", Listen(&Config::metrics_listen)},
-      {"metrics.page", "WHAT", "on",
+      {"metrics.page", "PAGE", "on",
        "pages for people and /debug/state.json there: on; full: with socket paths, processes and identities "
        "of "
        "files; off: only /metrics and the probes",
