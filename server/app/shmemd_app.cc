@@ -283,6 +283,7 @@ std::string ShmemdApp::Summary() const {
   if (const std::string tcp = api_->admin_listen_address(); !tcp.empty())
     absl::StrAppend(&text, "\nadmin on ", tcp, " (TLS)");
   if (http_ != nullptr) absl::StrAppend(&text, "\nmetrics on http://", http_->address(), "/metrics");
+  if (site_ != nullptr) absl::StrAppend(&text, "\npage on http://", http_->address(), "/");
   for (const state::BackendSpec& backend : config_.backends) {
     absl::StrAppend(&text, "\nback-end ", DescribeBackend(backend));
   }

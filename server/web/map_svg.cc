@@ -46,10 +46,13 @@ std::string Number(double value) {
   return text;
 }
 
+// What is unsafe is seen however little of a column it is.
+int QuartersDrawn(const Segment& segment) { return segment.paint >= Paint::kStale ? 4 : segment.quarters; }
+
 void AppendRect(std::string& out, const Segment& segment, uint64_t end_bytes) {
   const double width = std::max(PercentOf(segment.to - segment.from, end_bytes), kMinWidthPercent);
   const double left = std::min(PercentOf(segment.from, end_bytes), 100.0 - width);
-  const int height = 25 * segment.quarters;
+  const int height = 25 * QuartersDrawn(segment);
   absl::StrAppend(&out, "<rect x=\"", Number(left), "%\" width=\"", Number(width), "%\"");
   if (height < 100) absl::StrAppend(&out, " y=\"", 100 - height, "%\"");
   absl::StrAppend(&out, " height=\"", height, "%\" fill=\"", StyleOf(segment.paint).fill, "\"><title>",
@@ -182,7 +185,7 @@ std::string SmallMap(const RegionView& region) {
       const uint64_t left = scaled(segment.from);
       const uint64_t right = segment.to == map.end_bytes ? kSmallWidth : scaled(segment.to);
       const uint64_t width = std::max<uint64_t>(right - left, 2);
-      const int height = kSmallHeight * segment.quarters / 4;
+      const int height = kSmallHeight * QuartersDrawn(segment) / 4;
       absl::StrAppend(&path, "M", left, " ", kSmallHeight, "v-", height, "h", width, "v", height, "z");
     }
     if (!path.empty())
