@@ -59,8 +59,8 @@ class Scene(Stage):
             *flags, metrics=metrics)
         self.daemon: Shmemd = daemon
         address = daemon.address("metrics on http://").rpartition("/")[0]
-        self._start("shmem-demo-vmm", "--connect", vmm_socket)
-        self._start("shmem-demo-vmm", "--connect", self.directory / "net.sock")
+        self.vmm(vmm_socket)
+        self.vmm(self.directory / "net.sock")
         eventually("states", self.states, {
             "media0": "ACTIVE", "gpu0": "ACTIVE", "leak0": "ACTIVE", "snd0": "ACTIVE", "cam0": "DISCONNECTED",
             "disk0": "PROBED", "net0": "DISCONNECTED"})
