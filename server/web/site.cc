@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "server/base/clock.h"
 #include "server/web/assets.h"
 #include "server/web/overview_page.h"
 #include "server/web/region_page.h"
@@ -39,6 +40,14 @@ metrics::HttpDocument Asset(const char* type, std::string_view body) {
   return document;
 }
 
+metrics::HttpDocument Refusal(int code, const char* body, const char* headers) {
+  metrics::HttpDocument document;
+  document.code = code;
+  document.body = body;
+  document.headers = headers;
+  return document;
+}
+
 // The rest of `text` after `prefix`; nullopt: it begins otherwise.
 std::optional<std::string_view> After(std::string_view text, std::string_view prefix) {
   if (!text.starts_with(prefix)) return std::nullopt;
@@ -57,7 +66,8 @@ bool IsLocalName(std::string_view host) {
   return address || absl::EqualsIgnoreCase(name, "localhost") || absl::EndsWithIgnoreCase(name, ".localhost");
 }
 
-Site::Site(Options options, const feed::Hub& hub) : options_(std::move(options)), hub_(hub) {
+Site::Site(Options options, const feed::Hub& hub)
+    : options_(std::move(options)), hub_(hub), rate_(options_.max_made_per_second) {
   fixed_ = {{"/page.css", Asset("text/css; charset=utf-8", kPageCss)},
             {"/page.js", Asset("text/javascript; charset=utf-8", kPageJs)},
             {"/icon.svg", Asset("image/svg+xml", kIconSvg)}};
@@ -70,30 +80,34 @@ const metrics::HttpDocument* Site::Fixed(std::string_view path) const {
 }
 
 std::optional<metrics::HttpDocument> Site::Make(const metrics::HttpQuestion& question) const {
-  const bool json = question.path == "/debug/state.json";
-  if (!json && question.path != "/" && !question.path.starts_with("/backends/")) return std::nullopt;
-  if (options_.loopback_names && !IsLocalName(question.host)) {
-    metrics::HttpDocument refusal;
-    refusal.code = 421;
-    refusal.body = "this port answers to localhost and to addresses only\n";
-    return refusal;
+  if (question.path != "/" && question.path != "/debug/state.json" &&
+      !question.path.starts_with("/backends/")) {
+    return std::nullopt;
   }
+  if (options_.loopback_names && !IsLocalName(question.host))
+    return Refusal(421, "this port answers to localhost and to addresses only\n", "");
   std::string etag = Etag();
-  const bool known = !question.if_none_match.empty() && question.if_none_match == etag;
   std::optional<metrics::HttpDocument> document;
-  if (known) {
+  if (question.if_none_match == etag) {
     document = Html("");
     document->code = 304;
-  } else if (json) {
-    document = Html(StateJson(hub_, options_.findings, options_.facts, options_.with_paths, {}));
-    document->content_type = "application/json";
-  } else if (question.path == "/") {
-    document = Html(OverviewPage(CollectOverview(hub_, options_.findings, {}), Frame(question.query)));
+  } else if (rate_.Take(base::MonotonicNanos())) {
+    document = MakeNew(question);
   } else {
-    document = MakeRegion(question);
+    return Refusal(503, "busy: try again in a second\n", "Retry-After: 1\r\n");
   }
   if (document && document->code != 404) document->etag = std::move(etag);
   return document;
+}
+
+std::optional<metrics::HttpDocument> Site::MakeNew(const metrics::HttpQuestion& question) const {
+  if (question.path == "/")
+    return Html(OverviewPage(CollectOverview(hub_, options_.findings, {}), Frame(question.query)));
+  if (question.path != "/debug/state.json") return MakeRegion(question);
+  metrics::HttpDocument json =
+      Html(StateJson(hub_, options_.findings, options_.facts, options_.with_paths, {}));
+  json.content_type = "application/json";
+  return json;
 }
 
 std::optional<metrics::HttpDocument> Site::MakeRegion(const metrics::HttpQuestion& question) const {

@@ -14,6 +14,7 @@
 #include "server/feed/hub.h"
 #include "server/feed/server_findings.h"
 #include "server/metrics/http_site.h"
+#include "server/web/make_rate.h"
 #include "server/web/parts.h"
 #include "server/web/state_json.h"
 
@@ -27,6 +28,7 @@ class Site : public metrics::HttpSite {
     bool with_paths = false;      // socket paths, processes, identities of files, too
     bool loopback_names = false;  // answer only to names of this host: no other name leads to a loopback port
     const feed::ServerFindings* findings = nullptr;  // outlive the site
+    int max_made_per_second = 20;                    // documents; 0: as many as are asked for
   };
 
   // `hub` outlives the site.
@@ -37,12 +39,15 @@ class Site : public metrics::HttpSite {
 
  private:
   std::optional<metrics::HttpDocument> MakeRegion(const metrics::HttpQuestion& question) const;
+  // Of a path that there is.
+  std::optional<metrics::HttpDocument> MakeNew(const metrics::HttpQuestion& question) const;
   metrics::HttpDocument Html(std::string body) const;
   std::string Etag() const;
   PageFrame Frame(std::string_view query) const;
 
   const Options options_;
   const feed::Hub& hub_;
+  mutable MakeRate rate_;
   std::vector<std::pair<std::string, metrics::HttpDocument>> fixed_;
 };
 

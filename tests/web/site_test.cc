@@ -29,12 +29,13 @@ class SiteTest : public WebTest {
     Publish(gpu0_, {feed::Mapped(0, 0, kMiB)});
     CatchUp();
   }
-  void Start(bool loopback_names) {
+  void Start(bool loopback_names, int max_made_per_second = 0) {
     http_.reset();
     Site::Options options;
     options.facts = {"1.2.3", 0, kPage, 1024, kMiB};
     options.findings = &findings_;
     options.loopback_names = loopback_names;
+    options.max_made_per_second = max_made_per_second;
     site_ = std::make_unique<Site>(std::move(options), hub_);
     metrics::HttpEndpoint::Options endpoint;
     endpoint.listen = "127.0.0.1:0";
@@ -154,6 +155,38 @@ TEST_F(SiteTest, ALoopbackPortAnswersToNamesOfThisHostOnly) {
 TEST_F(SiteTest, ATabThatIsHeldStillDoesNotRefresh) {
   EXPECT_THAT(Get("/").body, HasSubstr("http-equiv=\"refresh\""));
   EXPECT_THAT(Get("/?refresh=off").body, Not(HasSubstr("http-equiv=\"refresh\"")));
+}
+
+TEST(MakeRateTest, ABurstThenSoManyASecond) {
+  constexpr int64_t kSecond = 1'000'000'000;
+  MakeRate rate(10);
+  int64_t now_ns = kSecond;
+  const auto taken = [&] {
+    int count = 0;
+    while (rate.Take(now_ns)) ++count;
+    return count;
+  };
+  EXPECT_EQ(taken(), 20);
+  now_ns += kSecond;
+  EXPECT_EQ(taken(), 10);
+  now_ns += 3600 * kSecond;
+  EXPECT_EQ(taken(), 20) << "no more is saved up";
+  EXPECT_TRUE(MakeRate(0).Take(1));
+}
+
+TEST_F(SiteTest, WhoeverHammersIsTurnedAwayAndOthersAreNot) {
+  Start(true, 1);
+  const std::string etag = Get("/").Header("ETag");
+  int refused = 0;
+  for (int i = 0; i < 20; ++i) {
+    const HttpAnswer answer = Get("/debug/state.json");
+    if (answer.code != 503) continue;
+    ++refused;
+    EXPECT_EQ(answer.Header("Retry-After"), "1");
+  }
+  EXPECT_GT(refused, 10);
+  EXPECT_EQ(Get("/", "If-None-Match: " + etag + "\r\n").code, 304);
+  for (const char* target : {"/page.css", "/metrics", "/livez"}) EXPECT_EQ(Get(target).code, 200) << target;
 }
 
 // Many who ask for a large page and do not read it.
