@@ -134,6 +134,12 @@ absl::Status SetListenTls(Config& config, const std::string& text) {
   return absl::OkStatus();
 }
 
+absl::Status SetMetricsPage(Config& config, const std::string& text) {
+  if (text != "on" && text != "full" && text != "off") return Expected("on, full or off", text);
+  config.metrics_page = text;
+  return absl::OkStatus();
+}
+
 absl::Status SetLogLevel(Config& config, const std::string& text) {
   constexpr std::array<std::string_view, 5> kLevels = {"debug", "info", "warning", "error", "off"};
   if (std::find(kLevels.begin(), kLevels.end(), text) == kLevels.end()) {
@@ -234,6 +240,11 @@ std::vector<Setting> MakeSettings() {
        DurationMs(&Config::tls_refresh_ms)},
       {"metrics.listen", "ADDRESS:PORT", "127.0.0.1:18044",
        "where /metrics and the probes are served; off: nowhere", Listen(&Config::metrics_listen)},
+      {"metrics.page", "PAGE", "on",
+       "pages for people and /debug/state.json there: on; full: with socket paths, processes and identities "
+       "of "
+       "files; off: only /metrics and the probes",
+       SetMetricsPage},
       {"state_dir", "DIR", "off",
        "where what AttachBackend attached is written down, to be attached again after a restart",
        Directory(&Config::state_dir)},
