@@ -10,7 +10,9 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 WORK=$PWD/build/image
 BASE=localhost/debian-bookworm
-IMAGE=localhost/shmemd:0.1.0
+VERSION=$(sed -n 's/^project(shmemd VERSION \([0-9.]*\).*/\1/p' CMakeLists.txt)
+IMAGE=localhost/shmemd:$VERSION
+LIMIT_MIB=40 # docs/kubernetes.md says how large the image is
 container=
 
 buildah() {
@@ -39,8 +41,24 @@ make_base() {
   rm -rf "$root"
 }
 
+# What the sources are: the last commit, and whether they are still as it has them.
+revision() {
+  git rev-parse HEAD 2>/dev/null || { echo unknown && return; }
+  git diff --quiet HEAD || echo -modified
+}
+
+# The time of the last commit is the time of everything in the image, so that who builds it again gets the same.
 build_image() {
-  buildah build --isolation chroot --layers --build-arg "BASE_IMAGE=$BASE" --tag "$IMAGE" .
+  local epoch revision
+  epoch=$(git log -1 --format=%ct 2>/dev/null || echo 0)
+  revision=$(revision | tr -d '\n')
+  buildah build --isolation chroot --layers --timestamp "$epoch" --tag "$IMAGE" --build-arg "BASE_IMAGE=$BASE" \
+    --build-arg "VERSION=$VERSION" --build-arg "REVISION=$revision" --build-arg "SOURCE_DATE_EPOCH=$epoch" .
+}
+
+check_size() {
+  local bytes
+  bytes=$(buildah inspect --type image --format '{{.Docker.Size}}' "$IMAGE" 2>/dev/null)
 }
 
 # Starts the pod of deploy/k8s/base from the image's own files, as its own user.
