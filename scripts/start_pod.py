@@ -81,9 +81,12 @@ class Container:
             print(f"{self.name}: {kind} succeeded after {time.monotonic() - began:.2f} s", flush=True)
 
     def check_isolation(self):
-        wrong = self.programs.isolation_of(self.spec, self.process)
-        if wrong:
-            raise PodFailed(f"{self.name} {', '.join(wrong)}")
+        """Once the program has taken the place of what started it."""
+        wrong = lambda: self.programs.isolation_of(self.spec, self.process)
+        try:
+            wait_until("isolation", lambda: not wrong(), DEADLINE_SECONDS, self.check_alive)
+        except PodFailed:
+            raise PodFailed(f"{self.name} {', '.join(wrong())}") from None
 
     def peak_mib(self):
         status = Path(f"/proc/{self.process.pid}/status").read_text()
@@ -160,6 +163,19 @@ class Pod:
             print(f"-- {container.log_path.name}\n{container.log_path.read_text(errors='replace')[-4000:]}")
 
 
+def attach_peers(pod):
+    """A pod that comes without peers, as one for a node, gets a VMM and a back-end, attached as an operator does it."""
+    spec = pod.shmemd().spec
+    attach = ["/usr/bin/shmemctl", "attach", "demo", "--relay", "/run/vhost-user/demo.sock,/run/backends/demo.sock",
+              "--endpoint", "unix:/run/shmemd/admin.sock"]
+    code, text = pod.programs.run(spec, attach, DEADLINE_SECONDS)
+    if code != 0:
+        raise PodFailed(f"shmemctl attach: {text}")
+    for program, argument in (("backend", "--socket=/run/backends/demo.sock"), ("vmm", "--connect=/run/vhost-user/demo.sock")):
+        peer = {**spec, "name": program, "command": [f"/usr/bin/shmem-demo-{program}"], "args": [argument]}
+        pod.mains.insert(0, Container(peer, pod.programs, pod.work))
+
+
 def check_serves(pod, mappings):
     """The back-end is there, mappings show in /metrics if there are any, the API tells the regions."""
     port, shmemd = pod.programs.port(METRICS), pod.shmemd()
@@ -181,20 +197,24 @@ def check_memory(pod, allowed_mib):
         raise PodFailed(f"shmemd needed {peak:.1f} MiB")
 
 
-def check_mutual_tls(pod, authority, ctl):
+def check_mutual_tls(pod, authority):
     """Only a client with the name that the manifest lets in gets an answer."""
-    argument = next((word for word in pod.shmemd().spec["args"] if word.startswith("--api-admin-listen-identities=")), None)
-    if argument is None:
+    spec, option = pod.shmemd().spec, "--api-admin-listen-identities="
+    name = next((word.removeprefix(option) for word in spec["args"] if word.startswith(option)), None)
+    if name is None:
         return
-    right = authority.issue("right", [f"URI:{argument.partition('=')[2]}"])
-    wrong = authority.issue("wrong", ["URI:spiffe://example.org/somebody"])
-    where = ["--endpoint", f"127.0.0.1:{pod.programs.port(ADMIN)}", "--server-name", "localhost", "--ca", authority.certificate]
+    authority.issue("right", [f"URI:{name}"])
+    authority.issue("wrong", ["URI:spiffe://example.org/somebody"])
+    pod.programs.add_volume("certificates", Path(authority.folder))
+    client = {**spec, "volumeMounts": spec["volumeMounts"] + [{"name": "certificates", "mountPath": "/certificates"}]}
     answers = {}
-    for name, certificate in (("right", right), ("wrong", wrong), ("no", None)):
-        shown = ["--cert", certificate.certificate, "--key", certificate.key] if certificate else []
-        run = subprocess.run([ctl, *where, *shown, "backends"], capture_output=True, text=True, check=False)
-        answers[name] = run.returncode == 0
-        print(f"over mutual TLS, {name} certificate: {(run.stdout or run.stderr).splitlines()[0]}")
+    for who in ("right", "wrong", "no"):
+        words = ["/usr/bin/shmemctl", "backends", "--server-name", "localhost", "--ca", "/certificates/ca.pem"]
+        if who != "no":
+            words += ["--cert", f"/certificates/{who}.pem", "--key", f"/certificates/{who}.key"]
+        code, text = pod.programs.run(client, [*words, "--endpoint", f"127.0.0.1:{ADMIN}"], DEADLINE_SECONDS)
+        answers[who] = code == 0
+        print(f"over mutual TLS, {who} certificate: {text.splitlines()[0]}")
     if answers != {"right": True, "wrong": False, "no": False}:
         raise PodFailed(f"mutual TLS lets in: {answers}")
 
@@ -207,8 +227,10 @@ def run_pod(workload, objects, programs, options, work):
     pod = Pod(workload, programs, work)
     try:
         pod.start()
+        if len(pod.running) == 1:
+            attach_peers(pod)
         check_serves(pod, not options.no_mappings)
-        check_mutual_tls(pod, authority, options.shmemctl)
+        check_mutual_tls(pod, authority)
         if not options.sanitized:
             check_memory(pod, conventions.SHMEMD_RSS_MIB)
         pod.end()
@@ -229,7 +251,6 @@ def main():
     parser.add_argument("--no-mappings", action="store_true", help="nothing is mapped, as without a driver in the guest")
     parser.add_argument("--sanitized", action="store_true", help="a build that needs more memory")
     options = parser.parse_args()
-    options.shmemctl = (options.bin_dir or manifests.ROOT / "build" / "release" / "bin") / "shmemctl"
     objects, count = manifests.build(options.folder), 0
     for workload in (thing for thing in objects if hasattr(thing, "pod")):
         programs = ImagePrograms(options.image_root) if options.image_root else BuiltPrograms(options.bin_dir, options.also)

@@ -28,6 +28,10 @@ class BuiltPrograms:
     def prepare(self, workload, objects, work, secrets):
         self.volumes = Volumes(workload, objects, work / "volumes", secrets)
 
+    def add_volume(self, name, folder):
+        """A folder of ours that a container can mount, too."""
+        self.volumes.folders[name] = folder
+
     def port(self, number):
         """Ports of the pod are other ones here, since the machine's may be taken."""
         return self._ports.setdefault(number, free_port())
@@ -83,12 +87,17 @@ class ImagePrograms(BuiltPrograms):
         (work / "volumes").chmod(0o755)
         work.chmod(0o755)
         for folder in self.volumes.folders.values():
-            for path in (folder, *folder.iterdir()):
-                shutil.chown(path, 0, self._context["fsGroup"])
-                path.chmod(0o2770 if path.is_dir() else 0o440)
-        for _, container in workload.containers():
-            for mount in container.get("volumeMounts") or []:
-                self._inside(mount["mountPath"]).mkdir(parents=True, exist_ok=True)
+            self._give_to_group(folder)
+
+    def add_volume(self, name, folder):
+        super().add_volume(name, folder)
+        self._give_to_group(folder)
+
+    def _give_to_group(self, folder):
+        """As kubelet does with fsGroup."""
+        for path in (folder, *folder.iterdir()):
+            shutil.chown(path, 0, self._context["fsGroup"])
+            path.chmod(0o2770 if path.is_dir() else 0o440)
 
     def _inside(self, path):
         return self._root / path.lstrip("/")
@@ -104,6 +113,7 @@ class ImagePrograms(BuiltPrograms):
             script.append(f"mount --rbind /{name} {root}/{name}")
         for mount in container.get("volumeMounts") or []:
             target = shlex.quote(str(self._inside(mount["mountPath"])))
+            script.append(f"mkdir -p {target}")
             script.append(f"mount --bind {shlex.quote(str(self.volumes.folders[mount['name']]))} {target}")
             if mount.get("readOnly"):
                 script.append(f"mount -o remount,bind,ro {target}")
