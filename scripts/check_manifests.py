@@ -45,6 +45,12 @@ def unreached(folder):
             yield manifests.Problem(relative(path), "", "unused", "no kustomization uses this component")
 
 
+def other_versions():
+    """Where else the version stands."""
+    if f"ARG VERSION={manifests.version()}\n" not in (manifests.ROOT / "Dockerfile").read_text():
+        yield manifests.Problem("Dockerfile", "ARG VERSION", "image", f"is not {manifests.version()}")
+
+
 def relative(path):
     return os.path.relpath(path, manifests.ROOT)
 
@@ -61,7 +67,7 @@ def made_secrets():
 
 
 def check(folder, programs):
-    found = list(unreached(folder))
+    found = [*unreached(folder), *other_versions()]
     built = 0
     with made_secrets() as secrets:
         for path, kustomization in manifests.kustomizations(folder):

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds the image of the Dockerfile without a container engine: a Debian 12 base by debootstrap, buildah with chroot
-# isolation. Then starts the programs of the image. Needs root; everything is kept in build/image.
+# isolation. Then checks what it promises and starts its programs. Needs root; everything is kept in build/image.
 # usage: image.sh                   build the image and try it
 #        image.sh fresh COMMAND...  run a command in a clone of HEAD on the bare base
 #   MIRROR=URL    where debootstrap gets Debian from (default: where this machine's apt gets it)
@@ -56,21 +56,47 @@ build_image() {
     --build-arg "VERSION=$VERSION" --build-arg "REVISION=$revision" --build-arg "SOURCE_DATE_EPOCH=$epoch" .
 }
 
-check_size() {
-  local bytes
-  bytes=$(buildah inspect --type image --format '{{.Docker.Size}}' "$IMAGE" 2>/dev/null)
+# What the image promises: four programs and no shell, nothing setuid, a user that is not root, labels, its size.
+check_image() {
+  local root=$1 wanted found bytes
+  wanted=$(printf '%s\n' shmem-demo-backend shmem-demo-vmm shmemctl shmemd)
+  found=$(find "$root" -type f -perm /111 ! -name '*.so*' -printf '%f\n' | sort)
+  [[ $found == "$wanted" ]] || die "the image can run: ${found//$'\n'/ }"
+  [[ -z $(find "$root" -perm /6000) ]] || die "the image has setuid files"
+  [[ $(inspect '{{.OCIv1.Config.User}}') == 65532:65532 ]] || die "the image runs as $(inspect '{{.OCIv1.Config.User}}')"
+  for found in title description licenses version revision; do
+    [[ -n $(inspect "{{index .OCIv1.Config.Labels \"org.opencontainers.image.$found\"}}") ]] || die "no label $found"
+  done
+  bytes=$(du --summarize --apparent-size --block-size=1 "$root" | cut -f 1)
+  echo "image: $IMAGE, $((bytes / 1024 / 1024)) MiB, revision $(inspect '{{index .OCIv1.Config.Labels "org.opencontainers.image.revision"}}')"
+  ((bytes <= LIMIT_MIB * 1024 * 1024)) || die "the image is larger than $LIMIT_MIB MiB"
 }
 
-# Starts the pod of deploy/k8s/base from the image's own files, as its own user.
+inspect() {
+  buildah inspect --type image --format "$1" "$IMAGE"
+}
+
+# Starts the pods of overlays from the image's own files, as their users, with a root that they cannot write to.
 try_image() {
-  local root program
+  local root program overlay
   container=$(buildah from "$IMAGE")
-  for program in shmemd shmemctl shmem-demo-backend; do
+  root=$(buildah mount "$container")
+  check_image "$root"
+  for program in shmemd shmemctl shmem-demo-backend shmem-demo-vmm; do
     buildah run --isolation chroot "$container" -- "/usr/bin/$program" --version
   done
-  root=$(buildah mount "$container")
-  scripts/tools.sh kubernetes-validate
-  build/tools/venv/bin/python3 -B scripts/start_pod.py deploy/k8s/base --image-root "$root"
+  scripts/tools.sh kubectl kubernetes-validate
+  for overlay in demo tls; do
+    build/tools/venv/bin/python3 -B scripts/start_pod.py "deploy/k8s/overlays/$overlay" --image-root "$root"
+  done
+}
+
+# As a file that container engines load, as it is transferred: compressed.
+save_image() {
+  local file=$WORK/shmemd-$VERSION.tar
+  rm -f "$file"
+  buildah push --quiet "$IMAGE" "oci-archive:$file:shmemd:$VERSION" >/dev/null
+  echo "image: ${file#"$PWD/"}, $(($(stat -c %s "$file") / 1024 / 1024)) MiB compressed"
 }
 
 # A command in a fresh clone of the last commit, on a machine where nothing is installed. It trusts the certificate
@@ -101,4 +127,5 @@ if [[ ${1:-} == fresh ]]; then
 else
   build_image
   try_image
+  save_image
 fi

@@ -56,7 +56,6 @@ make_directories() {
   for name in bin lib lib64; do
     ln -s "usr/$name" "$ROOT/$name"
   done
-  install -d -m 1777 "$ROOT/tmp"
   install -d -m 0750 -o $NONROOT -g $NONROOT "$ROOT/run/shmemd"
 }
 

@@ -3,6 +3,8 @@ import re
 
 import yaml
 
+from k8s import manifests
+
 SHMEMD_RSS_MIB = 40  # what docs/kubernetes.md states; scripts/start_pod.py holds it to what it measures
 UNITS = {"": 1, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "k": 1e3, "M": 1e6, "G": 1e9}
 
@@ -49,6 +51,8 @@ def _container(pod, container):
         yield ".securityContext.runAsUser", "user", "has to be a number, here or for the pod"
     if not re.search(r"(:(?!latest$)[\w.-]+|@sha256:[0-9a-f]{64})$", container.get("image", "")):
         yield ".image", "image", f"{container.get('image')} has to name a version"
+    if is_ours(container) and not container["image"].endswith(f":{manifests.version()}"):
+        yield ".image", "image", f"{container['image']} is not of the version {manifests.version()}"
     resources = container.get("resources") or {}
     for kind, name in (("requests", "cpu"), ("requests", "memory"), ("limits", "memory")):
         if name not in (resources.get(kind) or {}):

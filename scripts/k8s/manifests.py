@@ -1,5 +1,6 @@
 """Reads manifests as a cluster gets them: what kustomize makes of a folder, with the file that each object is from."""
 import os
+import re
 import subprocess
 import tempfile
 from dataclasses import dataclass, field
@@ -18,6 +19,11 @@ POD_TEMPLATES = {
     **dict.fromkeys(("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "ReplicationController", "Job"),
                     ("spec", "template")),
 }
+
+
+def version():
+    """The project's."""
+    return re.search(r"^project\(shmemd VERSION (\S+)", (ROOT / "CMakeLists.txt").read_text(), re.MULTILINE)[1]
 
 
 class BuildFailed(Exception):

@@ -47,6 +47,7 @@ POD_MISTAKES = [
     ("containers[vmm].name", "backend", "duplicate"),
     ("containers[vmm].image", "localhost/shmemd", "image"),
     ("containers[vmm].image", "localhost/shmemd:latest", "image"),
+    ("containers[vmm].image", "localhost/shmemd:0.0.9", "image"),
     ("containers[vmm].envFrom", [{"configMapRef": {"name": "none"}}], "reference"),
     ("containers[vmm].env", [{"name": "A", "valueFrom": {"secretKeyRef": {"name": "none", "key": "a"}}}], "reference"),
     ("containers[vmm].args", ["--conect=/run/vhost-user/demo.sock"], "arguments"),
