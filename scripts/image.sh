@@ -16,7 +16,9 @@ LIMIT_MIB=40 # docs/kubernetes.md says how large the image is
 container=
 
 buildah() {
-  command buildah --root "$WORK/storage" --runroot "$WORK/run" "$@"
+  # Compiled objects are cached in its temporary folder.
+  mkdir -p "$WORK/tmp"
+  TMPDIR=$WORK/tmp command buildah --root "$WORK/storage" --runroot "$WORK/run" "$@"
 }
 
 # A minimal Debian 12, made once.
