@@ -144,7 +144,7 @@ def _object(document, work):
     steps = [_file(step, work) for step in yaml.safe_load(annotations.pop(TRANSFORMATIONS, "")) or []]
     if not annotations:
         document["metadata"].pop("annotations", None)
-    patched_by = sorted({step for step in steps if step and step != origin})
+    patched_by = sorted({os.path.dirname(step) for step in steps if step != origin})
     kind = Workload if document["kind"] in POD_TEMPLATES else Object
     return kind(document, origin, patched_by)
 

@@ -142,7 +142,7 @@ FILE_MISTAKES = [
     ("k8s/overlays/demo/deployment.yaml", "          securityContext: *restricted\n", "", "demo",
      r"k8s/overlays/demo/deployment.yaml.*containers\[vmm\].securityContext.capabilities.drop: \[capabilities\]"),
     ("k8s/base/sidecar.yaml", "path: /readyz", "pathe: /readyz", "demo",
-     r"k8s/overlays/demo/deployment.yaml, patched by .*k8s/base/kustomization.yaml.*\[schema of Kubernetes 1.37\].*pathe"),
+     r"k8s/overlays/demo/deployment.yaml, patched by .*k8s/base,.*\[schema of Kubernetes 1.37\].*pathe"),
     ("k8s/base/sidecar.yaml", "--api-listen=", "--api-lisen=", "demo", r"\[arguments\] shmemd: .*api-lisen"),
     ("k8s/overlays/demo/shmemd.yaml", "frontend:", "fontend:", "demo", r"\[arguments\] shmemd: .*fontend"),
     ("k8s/components/exec-probes/probes.yaml", "--timeout=3s", "--timeut=3s", "tls", r"startupProbe.*\[arguments\] shmemctl.*timeut"),
