@@ -139,7 +139,7 @@ FILE_MISTAKES = [
     ("k8s/overlays/demo/deployment.yaml", "automountServiceAccountToken", "automountServiceAcountToken", "demo",
      "k8s/overlays/demo/deployment.yaml.*: Deployment/shmemd-demo: spec.template.spec: "
      r"\[schema of Kubernetes 1.29\].*automountServiceAcountToken"),
-    ("k8s/overlays/demo/deployment.yaml", "          securityContext: *restricted\n", "", "demo",
+    ("k8s/overlays/demo/deployment.yaml", "            <<: *restricted\n", "", "demo",
      r"k8s/overlays/demo/deployment.yaml.*containers\[vmm\].securityContext.capabilities.drop: \[capabilities\]"),
     ("k8s/base/sidecar.yaml", "path: /readyz", "pathe: /readyz", "demo",
      r"k8s/overlays/demo/deployment.yaml, patched by .*k8s/base,.*\[schema of Kubernetes 1.37\].*pathe"),
