@@ -14,6 +14,10 @@ using state::InMemoryTable;
 using state::Mapping;
 using state::MappingState;
 
+state::MappingEchoed Echo(const Mapping& mapping, const MemoryTable::Region& shown) {
+  return {mapping.shm_offset, shown.file_size_bytes, mapping.shmid, InMemoryTable::kYes};
+}
+
 bool Identified(const Mapping& mapping) { return mapping.fd.inode != 0; }
 
 // False, and nothing is visited, if there are too many.
@@ -64,8 +68,10 @@ void MemoryEcho::Mapped(const state::MapRequest& request, const EventWriter& eve
   Mapping mapping;
   mapping.fd = request.fd;
   mapping.fd_offset = request.fd_offset;
-  if (table_.Shows(mapping)) {
-    events.Publish(state::MappingEchoed{request.shm_offset, request.shmid, InMemoryTable::kYes});
+  mapping.shm_offset = request.shm_offset;
+  mapping.shmid = request.shmid;
+  if (const MemoryTable::Region* shown = table_.Showing(mapping)) {
+    events.Publish(Echo(mapping, *shown));
     if (other_regions_ > 0) --other_regions_;
   }
   if (!table_.known() || configure_mem_slots_ || !events.Guards(FindingCode::kMemoryTableFull)) return;
@@ -84,15 +90,18 @@ void MemoryEcho::Compare(Scope scope, const MemoryTable::Region* about, const Ev
     if (!Identified(mapping) || (about != nullptr && !about->Shows(mapping))) return;
     const bool stale = mapping.state == MappingState::kStale;
     const bool shown_before = mapping.in_memory_table == InMemoryTable::kYes;
-    if (scope != Scope::kGoneOnly && table_.Shows(mapping)) {
-      if (stale || !shown_before) changes.push_back({mapping.shm_offset, mapping.shmid, InMemoryTable::kYes});
+    const MemoryTable::Region* shown = table_.Showing(mapping);
+    if (scope != Scope::kGoneOnly && shown != nullptr) {
+      // Whoever owns the file may have cut it off behind the mapping.
+      const bool other_size = shown->file_size_bytes >= 0 && shown->file_size_bytes != mapping.fd.size_bytes;
+      if (stale || !shown_before || other_size) changes.push_back(Echo(mapping, *shown));
       return;
     }
     if (scope == Scope::kShownOnly || !denies) return;
-    if (scope == Scope::kGoneOnly && (!shown_before || table_.Shows(mapping))) return;
+    if (scope == Scope::kGoneOnly && (!shown_before || shown != nullptr)) return;
     if (stale && shown_before) gone_while_stale = true;
     if (mapping.in_memory_table != InMemoryTable::kNo)
-      changes.push_back({mapping.shm_offset, mapping.shmid, InMemoryTable::kNo});
+      changes.push_back({mapping.shm_offset, -1, mapping.shmid, InMemoryTable::kNo});
   });
   for (const state::MappingEchoed& change : changes) events.Publish(change);
   if (!gone_while_stale || reset_suspected_) return;

@@ -1,5 +1,6 @@
-// What the VMM's memory table says of mappings: those that it shows exist, also STALE ones; a table that
-// comes back without mappings that it showed before hints at a reset of the device.
+// What the VMM's memory table says of mappings: those that it shows exist, also STALE ones, with their files
+// as large as they are by then; a table that comes back without mappings that it showed before hints at a
+// reset of the device.
 //
 // A table without a mapping alone proves nothing: a guest that turns memory decoding off looks the same.
 // Plain value, used on the tracker's thread.

@@ -84,9 +84,11 @@ bool MemoryTable::complete() const {
          std::all_of(all.begin(), all.end(), [](const Region& region) { return region.inode != 0; });
 }
 
-bool MemoryTable::Shows(const state::Mapping& mapping) const {
+const MemoryTable::Region* MemoryTable::Showing(const state::Mapping& mapping) const {
   const auto all = regions();
-  return std::any_of(all.begin(), all.end(), [&](const Region& region) { return region.Shows(mapping); });
+  const auto found =
+      std::find_if(all.begin(), all.end(), [&](const Region& region) { return region.Shows(mapping); });
+  return found == all.end() ? nullptr : &*found;
 }
 
 void MemoryTable::Append(const MemoryRegion& wire, const base::FdFacts* fd) {
@@ -94,7 +96,8 @@ void MemoryTable::Append(const MemoryRegion& wire, const base::FdFacts* fd) {
     overflowed_ = true;
     return;
   }
-  regions_[count_] = {wire, fd == nullptr ? 0 : fd->device, fd == nullptr ? 0 : fd->inode};
+  regions_[count_] =
+      fd == nullptr ? Region{.wire = wire} : Region{wire, fd->device, fd->inode, fd->size_bytes};
   ++count_;
 }
 

@@ -24,7 +24,8 @@ class MemoryTable {
   struct Region {
     vhost::MemoryRegion wire;
     uint64_t device = 0;
-    uint64_t inode = 0;  // 0: not known
+    uint64_t inode = 0;            // 0: not known
+    int64_t file_size_bytes = -1;  // -1: not known
 
     // A mapping is told by its file and where in it (QEMU sends a duplicate of the descriptor, and the
     // mapping's fd_offset as mmap offset).
@@ -51,7 +52,8 @@ class MemoryTable {
   // The region that was added last; nullptr: there was no room for it.
   const Region* newest() const { return overflowed_ || count_ == 0 ? nullptr : &regions_[count_ - 1U]; }
   std::span<const Region> regions() const { return {regions_.data(), count_}; }
-  bool Shows(const state::Mapping& mapping) const;
+  // The region that shows a mapping; nullptr: none does. Valid until the next change.
+  const Region* Showing(const state::Mapping& mapping) const;
 
  private:
   void Append(const vhost::MemoryRegion& wire, const base::FdFacts* fd);

@@ -169,8 +169,28 @@ void Backend::Take(const MappingEchoed& body, const Event& event) {
   if (FindRegion(body.shmid) == nullptr) return;
   Region& region = Named(body.shmid, event.wall_time_ns);
   region.table.SetInMemoryTable(body.shm_offset, body.in_memory_table);
+  if (body.file_size_bytes >= 0) SetFileSize(region, body, event.wall_time_ns);
   region.status.peak_mapped_bytes =
       std::max(region.status.peak_mapped_bytes, region.table.totals().mapped_bytes);
+}
+
+void Backend::SetFileSize(Region& region, const MappingEchoed& body, int64_t wall_time_ns) {
+  const uint16_t before = region.table.oddities();
+  std::optional<Mapping> mapping = region.table.Find(body.shm_offset);
+  if (!mapping || mapping->shm_offset != body.shm_offset) return;
+  if (mapping->fd.size_bytes == body.file_size_bytes) return;
+  region.table.SetFileSize(body.shm_offset, body.file_size_bytes);
+  CloseOddities(region, before);
+  mapping->fd.size_bytes = body.file_size_bytes;
+  const uint16_t odd = SizeOddityOf(*mapping);
+  if (odd == 0) return;
+  MapRequest request;
+  request.shm_offset = mapping->shm_offset;
+  request.len = mapping->len;
+  request.fd_offset = mapping->fd_offset;
+  request.fd = mapping->fd;
+  const FindingCode code = OddityFinding(std::countr_zero(odd));
+  Raise(code, body.shmid, MapEvidence(code, request, {}), wall_time_ns);
 }
 
 void Backend::Take(const ObservationChanged& body, const Event&) { status_.observation = body.observation; }

@@ -123,6 +123,7 @@ class Backend {
   void Close(FindingCode code, int16_t shmid);
   // Closes the findings about mappings that the region had and has no more.
   void CloseOddities(const Region& region, uint16_t before);
+  void SetFileSize(Region& region, const MappingEchoed& body, int64_t wall_time_ns);
   bool AnyRegionHas(uint16_t oddity) const;
 
   BackingPool pool_;

@@ -106,6 +106,7 @@ struct DeviceReset {
 // it was STALE: it still exists.
 struct MappingEchoed {
   uint64_t shm_offset = 0;
+  int64_t file_size_bytes = -1;  // of the mapping's file by now; -1: not seen
   uint8_t shmid = 0;
   InMemoryTable in_memory_table{};
 };

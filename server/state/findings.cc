@@ -2,6 +2,7 @@
 
 #include <absl/strings/str_cat.h>
 
+#include <functional>
 #include <optional>
 
 #include "server/base/posix_error.h"
@@ -79,15 +80,18 @@ std::optional<std::string> Resolve(const Finding& finding, std::string_view plac
   return std::nullopt;
 }
 
+// What stands for a placeholder, if it is known.
+using Resolver = std::function<std::optional<std::string>(std::string_view)>;
+
 // Nothing if one of its numbers is not known and `unknown` is empty; else that is said in its place.
-std::optional<std::string> Fill(const Finding& finding, std::string_view text, std::string_view unknown) {
+std::optional<std::string> Fill(const Resolver& resolve, std::string_view text, std::string_view unknown) {
   std::string filled;
   while (!text.empty()) {
     const size_t open = text.find('{');
     filled.append(text.substr(0, open));
     if (open == std::string_view::npos) break;
     const size_t close = text.find('}', open);
-    const std::optional<std::string> number = Resolve(finding, text.substr(open + 1, close - open - 1));
+    const std::optional<std::string> number = resolve(text.substr(open + 1, close - open - 1));
     if (!number && unknown.empty()) return std::nullopt;
     filled.append(number ? std::string_view(*number) : unknown);
     text.remove_prefix(close + 1);
@@ -95,13 +99,26 @@ std::optional<std::string> Fill(const Finding& finding, std::string_view text, s
   return filled;
 }
 
-std::string FirstKnown(const Finding& finding, std::string_view choices) {
+std::string FirstKnown(const Resolver& resolve, std::string_view choices) {
   while (true) {
     const size_t bar = choices.find('|');
-    if (const auto filled = Fill(finding, choices.substr(0, bar), {})) return *filled;
+    if (const auto filled = Fill(resolve, choices.substr(0, bar), {})) return *filled;
     if (bar == std::string_view::npos) return {};
     choices.remove_prefix(bar + 1);
   }
+}
+
+std::string Summary(std::string_view text, const Resolver& resolve) {
+  std::string summary;
+  while (!text.empty()) {
+    const size_t open = text.find('[');
+    summary.append(*Fill(resolve, text.substr(0, open), "?"));
+    if (open == std::string_view::npos) break;
+    const size_t close = text.find(']', open);
+    summary.append(FirstKnown(resolve, text.substr(open + 1, close - open - 1)));
+    text.remove_prefix(close + 1);
+  }
+  return summary;
 }
 
 }  // namespace
@@ -123,17 +140,14 @@ std::string_view SeverityName(Severity severity) {
 }
 
 std::string FindingSummary(const Finding& finding) {
-  std::string summary;
-  std::string_view text = RowOf(finding.code).summary;
-  while (!text.empty()) {
-    const size_t open = text.find('[');
-    summary.append(*Fill(finding, text.substr(0, open), "?"));
-    if (open == std::string_view::npos) break;
-    const size_t close = text.find(']', open);
-    summary.append(FirstKnown(finding, text.substr(open + 1, close - open - 1)));
-    text.remove_prefix(close + 1);
-  }
-  return summary;
+  return Summary(RowOf(finding.code).summary,
+                 [&finding](std::string_view placeholder) { return Resolve(finding, placeholder); });
+}
+
+std::string FindingPattern(FindingCode code) {
+  return Summary(RowOf(code).summary, [](std::string_view placeholder) {
+    return absl::StrCat("{", std::string(placeholder.substr(0, placeholder.find(':'))), "}");
+  });
 }
 
 std::string_view FindingRemedy(FindingCode code) { return RowOf(code).remedy; }

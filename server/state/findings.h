@@ -130,6 +130,8 @@ std::string_view SeverityName(Severity severity);  // "info", "warning", "error"
 
 // One sentence with the numbers, e.g. "SHMEM_MAP of 0x8000 bytes at 0x10000 overlaps the mapping at 0x14000".
 std::string FindingSummary(const Finding& finding);
+// The same with names instead of numbers, "{len} bytes at {shm_offset}", of a case where all are known.
+std::string FindingPattern(FindingCode code);
 // What to do about it.
 std::string_view FindingRemedy(FindingCode code);
 // The numbers by name ("shm_offset" -> "0x10000"): offsets and masks in hexadecimal, the rest decimal.

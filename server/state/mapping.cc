@@ -52,11 +52,13 @@ uint64_t BeyondEofBytes(const base::FdFacts& fd, uint64_t fd_offset, uint64_t le
 
 uint64_t Mapping::beyond_eof_bytes() const { return BeyondEofBytes(fd, fd_offset, len); }
 
+uint16_t SizeOddityOf(const Mapping& mapping) {
+  if (mapping.beyond_eof_bytes() == 0) return 0;
+  return mapping.fd.size_bytes == 0 ? kOddEmptyBacking : kOddBeyondEof;
+}
+
 uint16_t OdditiesOf(const Mapping& mapping, uint64_t page_size) {
-  unsigned odd = 0;
-  const bool empty = HasEnd(mapping.fd) && mapping.fd.size_bytes == 0;
-  if (empty) odd |= kOddEmptyBacking;
-  if (!empty && mapping.beyond_eof_bytes() > 0) odd |= kOddBeyondEof;
+  unsigned odd = SizeOddityOf(mapping);
   if (IsShrinkable(mapping.fd)) odd |= kOddShrinkableBacking;
   if (mapping.fd.access == base::FdAccess::kReadOnly) odd |= kOddFdNotWritable;
   if (IsUnaligned(mapping.fd_offset, page_size)) odd |= kOddFdOffsetUnaligned;

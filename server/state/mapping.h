@@ -84,6 +84,9 @@ struct Mapping {
 
 // Bytes of a range of a file that lie beyond the file's end.
 uint64_t BeyondEofBytes(const base::FdFacts& fd, uint64_t fd_offset, uint64_t len);
+// What the size of its file makes odd about a mapping: kOddBeyondEof or kOddEmptyBacking.
+uint16_t SizeOddityOf(const Mapping& mapping);
+inline constexpr uint16_t kOddOfSize = kOddBeyondEof | kOddEmptyBacking;
 // What is odd about a mapping, as MappingOddity bits. `page_size` in bytes.
 uint16_t OdditiesOf(const Mapping& mapping, uint64_t page_size);
 

@@ -164,6 +164,20 @@ void RegionTable::SetInMemoryTable(uint64_t shm_offset, InMemoryTable in_memory_
   Account(*mapping, true);
 }
 
+void RegionTable::SetFileSize(uint64_t shm_offset, int64_t size_bytes) {
+  PackedMapping* mapping = StartingAt(shm_offset);
+  if (mapping == nullptr) return;
+  base::FdFacts file = pool_->Get(mapping->backing);
+  if (file.size_bytes == size_bytes) return;
+  Account(*mapping, false);
+  file.size_bytes = size_bytes;
+  const BackingPool::Id before = std::exchange(mapping->backing, pool_->Intern(file));
+  pool_->Release(before);
+  const unsigned others = mapping->oddities & ~static_cast<unsigned>(kOddOfSize);
+  mapping->oddities = static_cast<uint16_t>(others | SizeOddityOf(Unpack(*mapping)));
+  Account(*mapping, true);
+}
+
 PackedMapping* RegionTable::StartingAt(uint64_t shm_offset) {
   return const_cast<PackedMapping*>(std::as_const(*this).StartingAt(shm_offset));
 }

@@ -78,6 +78,8 @@ class RegionTable {
   // Whether the VMM's memory table holds the mapping that starts at `shm_offset`. kYes: a STALE one is MAPPED
   // again. Nothing there: no effect.
   void SetInMemoryTable(uint64_t shm_offset, InMemoryTable in_memory_table);
+  // How large the file of the mapping that starts at `shm_offset` is by now. Nothing there: no effect.
+  void SetFileSize(uint64_t shm_offset, int64_t size_bytes);
 
   const RegionTotals& totals() const { return totals_; }
   uint64_t free_bytes() const;          // 0 while the size is unknown

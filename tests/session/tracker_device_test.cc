@@ -61,6 +61,29 @@ TEST_F(TrackerDevice, AStopAndContinueOfTheVmShowsTheMappingAgain) {
   EXPECT_EQ(talk.status().reset_count, 0u);
 }
 
+TEST_F(TrackerDevice, ATableTellsThatAFileWasCutOffBehindItsMappingAndThatItGrewAgain) {
+  Begin();
+  talk.Start();
+  const MapText map;
+  talk.MapDone(map);
+  talk.SetMemTable({Ram(), EchoOf(map.fd, map.fd_offset)});
+  EXPECT_EQ(talk.sink.table().Totals().at_risk_bytes, 0u);
+  EXPECT_FALSE(talk.IsOpen(FindingCode::kBeyondEof, map.shmid));
+
+  base::FdFacts cut = map.fd;
+  cut.size_bytes = static_cast<int64_t>(map.fd_offset) + 1;
+  talk.SetMemTable({Ram(), EchoOf(cut, map.fd_offset)});
+  EXPECT_EQ(talk.sink.table().Totals().at_risk_bytes, map.len - 1);
+  EXPECT_TRUE(talk.IsOpen(FindingCode::kBeyondEof, map.shmid));
+  const size_t events = talk.Published<state::MappingEchoed>().size();
+  talk.SetMemTable({Ram(), EchoOf(cut, map.fd_offset)});
+  EXPECT_EQ(talk.Published<state::MappingEchoed>().size(), events) << "nothing is new";
+
+  talk.SetMemTable({Ram(), EchoOf(map.fd, map.fd_offset)});
+  EXPECT_EQ(talk.sink.table().Totals().at_risk_bytes, 0u);
+  EXPECT_FALSE(talk.IsOpen(FindingCode::kBeyondEof, map.shmid));
+}
+
 TEST_F(TrackerDevice, ATableThatComesBackWithoutAMappingHintsAtAReset) {
   Begin();
   talk.Start();

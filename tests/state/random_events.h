@@ -34,6 +34,10 @@ class RandomEvents {
         return FindingClosed{static_cast<FindingCode>(Below(kFindingCodeCount)), kWholeBackend};
       case 6:
         return Below(8) == 0 ? EventBody(MappingsCleared{}) : EventBody(QueryDone{1000, Below(2) == 0});
+      case 7:
+      case 8:
+        return MappingEchoed{Below(kPages) * kPage, static_cast<int64_t>(Below(5) * kPage) - 1, shmid,
+                             Below(3) == 0 ? InMemoryTable::kNo : InMemoryTable::kYes};
       default:
         return NextRequest(shmid);
     }

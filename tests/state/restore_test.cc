@@ -101,15 +101,19 @@ TEST(BackendRandomTest, MappedBytesAreTheSumOfTheListAfterAHundredThousandEvents
     copy.backend.Apply(original.Apply(events.Next()));
     for (const auto& [shmid, region] : original.backend.regions()) {
       uint64_t mapped = 0;
+      uint64_t at_risk = 0;
       uint64_t end = 0;
       region.table.ForEach(0, [&, id = shmid](const Mapping& mapping) {
         EXPECT_GE(mapping.shm_offset, end);
         EXPECT_EQ(mapping.shmid, id);
         end = mapping.shm_offset + mapping.len;
-        if (mapping.state != MappingState::kStale) mapped += mapping.len;
+        const bool stale = mapping.state == MappingState::kStale;
+        if (!stale) mapped += mapping.len;
+        at_risk += stale ? mapping.len : mapping.beyond_eof_bytes();
         return true;
       });
       ASSERT_EQ(mapped, region.table.totals().mapped_bytes) << "step " << step;
+      ASSERT_EQ(at_risk, region.table.totals().at_risk_bytes) << "step " << step;
       ASSERT_GE(region.status.peak_mapped_bytes, mapped);
       most = std::max(most, mapped);
     }
