@@ -87,9 +87,11 @@ def main():
     parser.add_argument("--bin-dir", type=Path)
     options = parser.parse_args()
     found, built = check(options.folder, options.bin_dir)
+    if not built and not found:
+        sys.exit(f"{options.folder}: no kustomization there")
     print("\n".join(map(str, found)) or
           f"{options.folder}: {built} kustomizations, valid for Kubernetes {' and '.join(schemas.VERSIONS)}")
-    sys.exit(1 if found or not built else 0)
+    sys.exit(1 if found else 0)
 
 
 if __name__ == "__main__":

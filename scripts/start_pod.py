@@ -251,7 +251,10 @@ def main():
     parser.add_argument("--no-mappings", action="store_true", help="nothing is mapped, as without a driver in the guest")
     parser.add_argument("--sanitized", action="store_true", help="a build that needs more memory")
     options = parser.parse_args()
-    objects, count = manifests.build(options.folder), 0
+    try:
+        objects, count = manifests.build(options.folder), 0
+    except manifests.BuildFailed as failure:
+        sys.exit(f"{options.folder}: {failure}")
     for workload in (thing for thing in objects if hasattr(thing, "pod")):
         programs = ImagePrograms(options.image_root) if options.image_root else BuiltPrograms(options.bin_dir, options.also)
         with tempfile.TemporaryDirectory(prefix="pod") as work:

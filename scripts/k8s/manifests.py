@@ -122,6 +122,8 @@ def named_by(kustomization):
 
 def build(folder):
     """The objects that kustomize makes of a folder, offline."""
+    if not KUBECTL.exists():
+        raise BuildFailed(f"no {os.path.relpath(KUBECTL)}: scripts/tools.sh kubectl")
     with tempfile.TemporaryDirectory(prefix="kustomize-", dir=_scratch()) as work:
         wrapper = {"resources": [os.path.relpath(folder, work)],
                    "buildMetadata": ["originAnnotations", "transformerAnnotations"]}
