@@ -8,6 +8,7 @@ recent one, unknown fields refused; the Restricted Pod Security Standard; whatev
 manifests beyond that; and, with --bin-dir, that the programs take their arguments, which they are asked themselves.
 A line of output names file, object, path and rule.
 """
+
 import argparse
 import contextlib
 import os
@@ -36,7 +37,11 @@ def object_problems(objects, programs=None, secrets=None):
 def unreached(folder):
     """A file that no kustomization beside it names was never looked at, and a component that nobody uses neither."""
     found = dict(manifests.kustomizations(folder))
-    named = {(path / name).resolve() for path, kustomization in found.items() for name in manifests.named_by(kustomization)}
+    named = {
+        (path / name).resolve()
+        for path, kustomization in found.items()
+        for name in manifests.named_by(kustomization)
+    }
     for path, kustomization in found.items():
         for file in sorted(path.glob("*.yaml")):
             if file.name != "kustomization.yaml" and file.resolve() not in named:
@@ -63,7 +68,13 @@ def made_secrets():
     with tempfile.TemporaryDirectory(prefix="certificates-") as work:
         authority = Authority(work)
         server = authority.server()
-        yield {"shmemd-tls": {"tls.crt": server.certificate, "tls.key": server.key, "ca.crt": authority.certificate}}
+        yield {
+            "shmemd-tls": {
+                "tls.crt": server.certificate,
+                "tls.key": server.key,
+                "ca.crt": authority.certificate,
+            }
+        }
 
 
 def check(folder, programs):
@@ -82,15 +93,19 @@ def check(folder, programs):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("folder", type=Path)
     parser.add_argument("--bin-dir", type=Path)
     options = parser.parse_args()
     found, built = check(options.folder, options.bin_dir)
     if not built and not found:
         sys.exit(f"{options.folder}: no kustomization there")
-    print("\n".join(map(str, found)) or
-          f"{options.folder}: {built} kustomizations, valid for Kubernetes {' and '.join(schemas.VERSIONS)}")
+    print(
+        "\n".join(map(str, found))
+        or f"{options.folder}: {built} kustomizations, valid for Kubernetes {' and '.join(schemas.VERSIONS)}"
+    )
     sys.exit(1 if found else 0)
 
 

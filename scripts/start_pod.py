@@ -9,6 +9,7 @@ startupProbe succeeds; then the containers; at the end the containers first, the
 Exits 1 when something does not start, become ready or end in time, when no mapping shows in /metrics, when the API does
 not answer, or when shmemd needs more memory than we say.
 """
+
 import argparse
 import re
 import signal
@@ -60,7 +61,10 @@ class Container:
         self.log_path = work / f"{self.name}.log"
         with open(self.log_path, "wb") as log:
             self.process = programs.start(spec, log)
-        print(f"started {self.name}: {' '.join([*spec.get('command', ['shmemd']), *spec.get('args', [])])}", flush=True)
+        print(
+            f"started {self.name}: {' '.join([*spec.get('command', ['shmemd']), *spec.get('args', [])])}",
+            flush=True,
+        )
 
     def check_alive(self):
         if self.process.poll() is not None:
@@ -68,7 +72,9 @@ class Container:
 
     def _succeeds(self, probe):
         if "exec" in probe:
-            return self.programs.run(self.spec, probe["exec"]["command"], probe.get("timeoutSeconds", 1))[0] == 0
+            return (
+                self.programs.run(self.spec, probe["exec"]["command"], probe.get("timeoutSeconds", 1))[0] == 0
+            )
         get = probe["httpGet"]
         ports = {port["name"]: port["containerPort"] for port in self.spec.get("ports", [])}
         return bool(fetch(self.programs.port(ports.get(get["port"], get["port"])), get["path"]))
@@ -166,12 +172,22 @@ class Pod:
 def attach_peers(pod):
     """A pod that comes without peers, as one for a node, gets a VMM and a back-end, attached as an operator does it."""
     spec = pod.shmemd().spec
-    attach = ["/usr/bin/shmemctl", "attach", "demo", "--relay", "/run/vhost-user/demo.sock,/run/backends/demo.sock",
-              "--endpoint", "unix:/run/shmemd/admin.sock"]
+    attach = [
+        "/usr/bin/shmemctl",
+        "attach",
+        "demo",
+        "--relay",
+        "/run/vhost-user/demo.sock,/run/backends/demo.sock",
+        "--endpoint",
+        "unix:/run/shmemd/admin.sock",
+    ]
     code, text = pod.programs.run(spec, attach, DEADLINE_SECONDS)
     if code != 0:
         raise PodFailed(f"shmemctl attach: {text}")
-    for program, argument in (("backend", "--socket=/run/backends/demo.sock"), ("vmm", "--connect=/run/vhost-user/demo.sock")):
+    for program, argument in (
+        ("backend", "--socket=/run/backends/demo.sock"),
+        ("vmm", "--connect=/run/vhost-user/demo.sock"),
+    ):
         peer = {**spec, "name": program, "command": [f"/usr/bin/shmem-demo-{program}"], "args": [argument]}
         pod.mains.insert(0, Container(peer, pod.programs, pod.work))
 
@@ -180,7 +196,9 @@ def check_serves(pod, mappings):
     """The back-end is there, mappings show in /metrics if there are any, the API tells the regions."""
     port, shmemd = pod.programs.port(METRICS), pod.shmemd()
     wait_until("ready back-end", lambda: fetch(port, "/readyz?backends"), DEADLINE_SECONDS, pod.check_alive)
-    mapped = lambda: re.findall(r"^vhost_shmem_mapped_bytes\{.*\} [1-9].*$", fetch(port, "/metrics"), re.MULTILINE)
+    mapped = lambda: re.findall(
+        r"^vhost_shmem_mapped_bytes\{.*\} [1-9].*$", fetch(port, "/metrics"), re.MULTILINE
+    )
     if mappings:
         wait_until("mapping in /metrics", mapped, DEADLINE_SECONDS, pod.check_alive)
     print("\n".join(mapped()))
@@ -206,10 +224,20 @@ def check_mutual_tls(pod, authority):
     authority.issue("right", [f"URI:{name}"])
     authority.issue("wrong", ["URI:spiffe://example.org/somebody"])
     pod.programs.add_volume("certificates", Path(authority.folder))
-    client = {**spec, "volumeMounts": spec["volumeMounts"] + [{"name": "certificates", "mountPath": "/certificates"}]}
+    client = {
+        **spec,
+        "volumeMounts": spec["volumeMounts"] + [{"name": "certificates", "mountPath": "/certificates"}],
+    }
     answers = {}
     for who in ("right", "wrong", "no"):
-        words = ["/usr/bin/shmemctl", "backends", "--server-name", "localhost", "--ca", "/certificates/ca.pem"]
+        words = [
+            "/usr/bin/shmemctl",
+            "backends",
+            "--server-name",
+            "localhost",
+            "--ca",
+            "/certificates/ca.pem",
+        ]
         if who != "no":
             words += ["--cert", f"/certificates/{who}.pem", "--key", f"/certificates/{who}.key"]
         code, text = pod.programs.run(client, [*words, "--endpoint", f"127.0.0.1:{ADMIN}"], DEADLINE_SECONDS)
@@ -222,7 +250,9 @@ def check_mutual_tls(pod, authority):
 def run_pod(workload, objects, programs, options, work):
     authority = Authority(work / "certificates")
     server = authority.server()
-    secrets = {"shmemd-tls": {"tls.crt": server.certificate, "tls.key": server.key, "ca.crt": authority.certificate}}
+    secrets = {
+        "shmemd-tls": {"tls.crt": server.certificate, "tls.key": server.key, "ca.crt": authority.certificate}
+    }
     programs.prepare(workload, objects, work, secrets)
     pod = Pod(workload, programs, work)
     try:
@@ -242,13 +272,17 @@ def run_pod(workload, objects, programs, options, work):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("folder")
     where = parser.add_mutually_exclusive_group(required=True)
     where.add_argument("--bin-dir", type=Path)
     where.add_argument("--image-root", type=Path)
     parser.add_argument("--also", action="append", default=[], help="folder with programs that are not ours")
-    parser.add_argument("--no-mappings", action="store_true", help="nothing is mapped, as without a driver in the guest")
+    parser.add_argument(
+        "--no-mappings", action="store_true", help="nothing is mapped, as without a driver in the guest"
+    )
     parser.add_argument("--sanitized", action="store_true", help="a build that needs more memory")
     options = parser.parse_args()
     try:
@@ -256,7 +290,11 @@ def main():
     except manifests.BuildFailed as failure:
         sys.exit(f"{options.folder}: {failure}")
     for workload in (thing for thing in objects if hasattr(thing, "pod")):
-        programs = ImagePrograms(options.image_root) if options.image_root else BuiltPrograms(options.bin_dir, options.also)
+        programs = (
+            ImagePrograms(options.image_root)
+            if options.image_root
+            else BuiltPrograms(options.bin_dir, options.also)
+        )
         with tempfile.TemporaryDirectory(prefix="pod") as work:
             try:
                 run_pod(workload, objects, programs, options, Path(work))

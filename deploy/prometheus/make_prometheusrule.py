@@ -4,6 +4,7 @@
 usage: make_prometheusrule.py            writes it
        make_prometheusrule.py --check    ends with 1 unless it is as it would be written
 """
+
 import sys
 from pathlib import Path
 
@@ -22,7 +23,7 @@ spec:
 
 def made():
     lines = RULES.read_text().splitlines()
-    rules = lines[lines.index("groups:"):]
+    rules = lines[lines.index("groups:") :]
     return HEAD + "".join(f"  {line}".rstrip() + "\n" for line in rules)
 
 

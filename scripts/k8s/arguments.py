@@ -1,4 +1,5 @@
 """Do our programs take the arguments that the manifests give them? Asks the programs themselves."""
+
 import os
 import subprocess
 import tempfile
@@ -64,6 +65,14 @@ def _complaint(command):
 
 def _run(command):
     environment = {**os.environ, "SHMEMD_ENDPOINT": "unix:/nonexistent/api.sock"}
-    run = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                         stderr=subprocess.STDOUT, text=True, timeout=DEADLINE_SECONDS, check=False)
+    run = subprocess.run(
+        command,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=DEADLINE_SECONDS,
+        check=False,
+    )
     return run.returncode, run.stdout.strip()

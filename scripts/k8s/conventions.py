@@ -1,4 +1,5 @@
 """What we ask of our own manifests beyond what a cluster does."""
+
 import re
 
 import yaml
@@ -15,11 +16,15 @@ def problems(objects):
         if hasattr(thing, "pod"):
             yield from _pod(thing)
             for path, container in thing.containers():
-                yield from (thing.problem(f"{path}{where}", rule, message)
-                            for where, rule, message in _container(thing.pod, container))
+                yield from (
+                    thing.problem(f"{path}{where}", rule, message)
+                    for where, rule, message in _container(thing.pod, container)
+                )
                 if is_shmemd(container):
-                    yield from (thing.problem(f"{path}{where}", rule, message)
-                                for where, rule, message in _shmemd(thing.pod, container, configs))
+                    yield from (
+                        thing.problem(f"{path}{where}", rule, message)
+                        for where, rule, message in _shmemd(thing.pod, container, configs)
+                    )
 
 
 def is_ours(container):
@@ -38,8 +43,13 @@ def quantity(text):
 
 
 def _pod(workload):
-    if workload.pod.get("automountServiceAccountToken") is not False and "serviceAccountName" not in workload.pod:
-        yield workload.problem(f"{workload.pod_path}.automountServiceAccountToken", "token", "has to be false")
+    if (
+        workload.pod.get("automountServiceAccountToken") is not False
+        and "serviceAccountName" not in workload.pod
+    ):
+        yield workload.problem(
+            f"{workload.pod_path}.automountServiceAccountToken", "token", "has to be false"
+        )
 
 
 def _container(pod, container):
@@ -82,6 +92,14 @@ def _relays(pod, container, configs):
     if any(word.startswith(("--relay", "--state-dir")) for word in container.get("args") or []):
         return True
     mounted = {mount["name"] for mount in container.get("volumeMounts") or []}
-    names = {(volume.get("configMap") or {}).get("name") for volume in pod.get("volumes") or [] if volume["name"] in mounted}
+    names = {
+        (volume.get("configMap") or {}).get("name")
+        for volume in pod.get("volumes") or []
+        if volume["name"] in mounted
+    }
     files = [text for name in names for text in configs.get(name, {}).values()]
-    return any(entry.get("mode") == "relay" for text in files for entry in (yaml.safe_load(text) or {}).get("backends") or [])
+    return any(
+        entry.get("mode") == "relay"
+        for text in files
+        for entry in (yaml.safe_load(text) or {}).get("backends") or []
+    )

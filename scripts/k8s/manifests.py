@@ -1,4 +1,5 @@
 """Reads manifests as a cluster gets them: what kustomize makes of a folder, with the file that each object is from."""
+
 import os
 import re
 import subprocess
@@ -16,14 +17,18 @@ TRANSFORMATIONS = "alpha.config.kubernetes.io/transformations"
 POD_TEMPLATES = {
     "Pod": (),
     "CronJob": ("spec", "jobTemplate", "spec", "template"),
-    **dict.fromkeys(("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "ReplicationController", "Job"),
-                    ("spec", "template")),
+    **dict.fromkeys(
+        ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "ReplicationController", "Job"),
+        ("spec", "template"),
+    ),
 }
 
 
 def version():
     """The project's."""
-    return re.search(r"^project\(shmemd VERSION (\S+)", (ROOT / "CMakeLists.txt").read_text(), re.MULTILINE)[1]
+    return re.search(r"^project\(shmemd VERSION (\S+)", (ROOT / "CMakeLists.txt").read_text(), re.MULTILINE)[
+        1
+    ]
 
 
 class BuildFailed(Exception):
@@ -125,8 +130,10 @@ def build(folder):
     if not KUBECTL.exists():
         raise BuildFailed(f"no {os.path.relpath(KUBECTL)}: scripts/tools.sh kubectl")
     with tempfile.TemporaryDirectory(prefix="kustomize-", dir=_scratch()) as work:
-        wrapper = {"resources": [os.path.relpath(folder, work)],
-                   "buildMetadata": ["originAnnotations", "transformerAnnotations"]}
+        wrapper = {
+            "resources": [os.path.relpath(folder, work)],
+            "buildMetadata": ["originAnnotations", "transformerAnnotations"],
+        }
         (Path(work) / "kustomization.yaml").write_text(yaml.safe_dump(wrapper))
         run = subprocess.run([KUBECTL, "kustomize", work], capture_output=True, text=True, check=False)
         if run.returncode != 0:

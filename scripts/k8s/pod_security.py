@@ -4,30 +4,66 @@ Kubernetes' own admission gives them. Stricter than the standard in one thing: n
 A workload that cannot keep a rule names it in the annotation shmem.vhost/pod-security-exempt, which holds only in a
 namespace that enforces `privileged`, and only while it breaks the rule.
 """
+
 RULES = {
-    "allowPrivilegeEscalation", "appArmorProfile", "capabilities", "hostNamespaces", "hostPathVolumes", "hostPorts",
-    "hostProbesAndHostLifecycle", "privileged", "procMount", "restrictedVolumes", "runAsNonRoot", "runAsUser",
-    "seLinuxOptions", "seccompProfile", "sysctls", "windowsHostProcess",
+    "allowPrivilegeEscalation",
+    "appArmorProfile",
+    "capabilities",
+    "hostNamespaces",
+    "hostPathVolumes",
+    "hostPorts",
+    "hostProbesAndHostLifecycle",
+    "privileged",
+    "procMount",
+    "restrictedVolumes",
+    "runAsNonRoot",
+    "runAsUser",
+    "seLinuxOptions",
+    "seccompProfile",
+    "sysctls",
+    "windowsHostProcess",
 }
 EXEMPT = "shmem.vhost/pod-security-exempt"
 ENFORCE = "pod-security.kubernetes.io/enforce"
-VOLUMES = {"configMap", "csi", "downwardAPI", "emptyDir", "ephemeral", "persistentVolumeClaim", "projected", "secret"}
+VOLUMES = {
+    "configMap",
+    "csi",
+    "downwardAPI",
+    "emptyDir",
+    "ephemeral",
+    "persistentVolumeClaim",
+    "projected",
+    "secret",
+}
 SELINUX_TYPES = {None, "", "container_t", "container_init_t", "container_kvm_t", "container_engine_t"}
 # Those that the oldest Kubernetes that we support takes for safe.
 SYSCTLS = {
-    "kernel.shm_rmid_forced", "net.ipv4.ip_local_port_range", "net.ipv4.ip_local_reserved_ports",
-    "net.ipv4.ip_unprivileged_port_start", "net.ipv4.ping_group_range", "net.ipv4.tcp_fin_timeout",
-    "net.ipv4.tcp_keepalive_intvl", "net.ipv4.tcp_keepalive_probes", "net.ipv4.tcp_keepalive_time",
+    "kernel.shm_rmid_forced",
+    "net.ipv4.ip_local_port_range",
+    "net.ipv4.ip_local_reserved_ports",
+    "net.ipv4.ip_unprivileged_port_start",
+    "net.ipv4.ping_group_range",
+    "net.ipv4.tcp_fin_timeout",
+    "net.ipv4.tcp_keepalive_intvl",
+    "net.ipv4.tcp_keepalive_probes",
+    "net.ipv4.tcp_keepalive_time",
     "net.ipv4.tcp_syncookies",
 }
 PROBES = ("startupProbe", "readinessProbe", "livenessProbe")
 APPARMOR_ANNOTATION = "container.apparmor.security.beta.kubernetes.io/"
-SECCOMP_ANNOTATIONS = ("seccomp.security.alpha.kubernetes.io/pod", "container.seccomp.security.alpha.kubernetes.io/")
+SECCOMP_ANNOTATIONS = (
+    "seccomp.security.alpha.kubernetes.io/pod",
+    "container.seccomp.security.alpha.kubernetes.io/",
+)
 ABSENT = (None, "", 0, False)
 
 
 def problems(objects):
-    levels = [thing.document["metadata"].get("labels", {}).get(ENFORCE) for thing in objects if thing.kind == "Namespace"]
+    levels = [
+        thing.document["metadata"].get("labels", {}).get(ENFORCE)
+        for thing in objects
+        if thing.kind == "Namespace"
+    ]
     for thing in objects:
         if hasattr(thing, "pod"):
             yield from _after_exemptions(thing, "privileged" in levels)
@@ -143,7 +179,11 @@ def _port_rules(container):
         if port.get("hostPort") not in ABSENT:
             yield f".ports[{port.get('name', port['containerPort'])}].hostPort", "hostPorts", "has to be unset"
     hooks = [(name, container.get(name) or {}) for name in PROBES]
-    hooks += [(f"lifecycle.{name}", hook) for name, hook in (container.get("lifecycle") or {}).items() if isinstance(hook, dict)]
+    hooks += [
+        (f"lifecycle.{name}", hook)
+        for name, hook in (container.get("lifecycle") or {}).items()
+        if isinstance(hook, dict)
+    ]
     for name, hook in hooks:
         for action in ("httpGet", "tcpSocket"):
             if (hook.get(action) or {}).get("host") not in ABSENT:

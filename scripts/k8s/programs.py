@@ -1,4 +1,5 @@
 """Where the containers of a pod get their programs from: a build, or the root of an image."""
+
 import os
 import re
 import shlex
@@ -56,14 +57,26 @@ class BuiltPrograms:
         return [self._program(words[0]), *self._words(container, words[1:])]
 
     def start(self, container, log):
-        return subprocess.Popen(self._command(container, command_of(container)), env=self._environment(container),
-                                stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
+        return subprocess.Popen(
+            self._command(container, command_of(container)),
+            env=self._environment(container),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
 
     def run(self, container, words, timeout):
         """A command in the container, as of an exec probe or kubectl exec: the exit code and what it printed."""
         try:
-            run = subprocess.run(self._command(container, words), env=self._environment(container), timeout=timeout,
-                                 stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+            run = subprocess.run(
+                self._command(container, words),
+                env=self._environment(container),
+                timeout=timeout,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
         except subprocess.TimeoutExpired:
             return -1, f"no answer within {timeout} s"
         return run.returncode, run.stdout + run.stderr
@@ -121,11 +134,21 @@ class ImagePrograms(BuiltPrograms):
         user, group = self._user(container)
         groups = self._context["fsGroup"]
         script.append(f'exec chroot --userspec={user}:{group} --groups={groups} {root} "$@"')
-        return ["unshare", "--mount", "sh", "-c", "\n".join(script), "sh", words[0], *self._words(container, words[1:])]
+        return [
+            "unshare",
+            "--mount",
+            "sh",
+            "-c",
+            "\n".join(script),
+            "sh",
+            words[0],
+            *self._words(container, words[1:]),
+        ]
 
     def _environment(self, container):
         return {entry["name"]: entry["value"] for entry in container.get("env") or [] if "value" in entry} | {
-            "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
+            "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"
+        }
 
     def isolation_of(self, container, process):
         status = Path(f"/proc/{process.pid}/status").read_text()

@@ -1,4 +1,5 @@
 """Does everything that an object names exist: volumes, ports, ConfigMaps, Secrets, and what selectors select?"""
+
 from k8s import pod_security
 
 # Annotation of a workload: what its pods need that is not among the manifests, as "secret/NAME, configmap/NAME".
@@ -27,10 +28,17 @@ class _Index:
     def __init__(self, objects):
         self._seen = set()
         self._documents = {(thing.kind, thing.name): thing.document for thing in objects}
-        self._secrets = {thing.document["spec"].get("secretName") for thing in objects if thing.kind == "Certificate"}
+        self._secrets = {
+            thing.document["spec"].get("secretName") for thing in objects if thing.kind == "Certificate"
+        }
 
     def duplicates(self, thing):
-        key = (thing.document.get("apiVersion"), thing.kind, thing.document["metadata"].get("namespace"), thing.name)
+        key = (
+            thing.document.get("apiVersion"),
+            thing.kind,
+            thing.document["metadata"].get("namespace"),
+            thing.name,
+        )
         if key in self._seen:
             yield thing.problem("metadata.name", "duplicate", "another object has the same name")
         self._seen.add(key)
@@ -48,7 +56,11 @@ class _Index:
                 yield workload.problem(path, "reference", f"there is no {kind} {name}")
                 continue
             data = self._documents.get((kind, name), {})
-            there = set(data.get("data") or {}) | set(data.get("binaryData") or {}) | set(data.get("stringData") or {})
+            there = (
+                set(data.get("data") or {})
+                | set(data.get("binaryData") or {})
+                | set(data.get("stringData") or {})
+            )
             for key in sorted(set(keys) - there if (kind, name) in self._documents else ()):
                 yield workload.problem(path, "reference", f"{kind} {name} has no key {key}")
 
@@ -57,11 +69,13 @@ class _Index:
         spec = thing.document.get("spec") or {}
         wanted = []
         if thing.kind == "Certificate":
-            wanted.append(("spec.issuerRef.name", spec["issuerRef"].get("kind", "Issuer"), spec["issuerRef"]["name"]))
+            wanted.append(
+                ("spec.issuerRef.name", spec["issuerRef"].get("kind", "Issuer"), spec["issuerRef"]["name"])
+            )
         if thing.kind == "Issuer" and "ca" in spec:
             wanted.append(("spec.ca.secretName", "Secret", spec["ca"]["secretName"]))
         if thing.kind.endswith("PolicyBinding"):
-            wanted.append(("spec.policyName", thing.kind[:-len("Binding")], spec.get("policyName")))
+            wanted.append(("spec.policyName", thing.kind[: -len("Binding")], spec.get("policyName")))
         for path, kind, name in wanted:
             if not self._exists(kind, name):
                 yield thing.problem(path, "reference", f"there is no {kind} {name}")
@@ -92,13 +106,17 @@ def _volume_needs(path, source):
     for key, kind, name in (("configMap", "ConfigMap", "name"), ("secret", "Secret", "secretName")):
         wanted = source.get(key)
         if wanted and not wanted.get("optional"):
-            yield path, kind, wanted.get(name, wanted.get("name")), [item["key"] for item in wanted.get("items") or []]
+            yield path, kind, wanted.get(name, wanted.get("name")), [
+                item["key"] for item in wanted.get("items") or []
+            ]
 
 
 def _names(workload):
     """No two containers, ports or volumes of one name."""
-    lists = {f"{workload.pod_path}.containers": [container["name"] for _, container in workload.containers()],
-             f"{workload.pod_path}.volumes": [volume["name"] for volume in workload.pod.get("volumes") or []]}
+    lists = {
+        f"{workload.pod_path}.containers": [container["name"] for _, container in workload.containers()],
+        f"{workload.pod_path}.volumes": [volume["name"] for volume in workload.pod.get("volumes") or []],
+    }
     for base, container in workload.containers():
         lists[f"{base}.volumeMounts"] = [mount["mountPath"] for mount in container.get("volumeMounts") or []]
     ports = [port for _, container in workload.containers() for port in container.get("ports") or []]
@@ -116,7 +134,9 @@ def _mounts(workload):
         for mount in container.get("volumeMounts") or []:
             mounted.add(mount["name"])
             if mount["name"] not in volumes:
-                yield workload.problem(f"{base}.volumeMounts", "reference", f"there is no volume {mount['name']}")
+                yield workload.problem(
+                    f"{base}.volumeMounts", "reference", f"there is no volume {mount['name']}"
+                )
     for name in sorted(volumes - mounted):
         yield workload.problem(f"{workload.pod_path}.volumes[{name}]", "unused", "no container mounts it")
 
@@ -128,7 +148,9 @@ def _probe_ports(workload):
             for action in ("httpGet", "tcpSocket"):
                 port = ((container.get(probe) or {}).get(action) or {}).get("port")
                 if isinstance(port, str) and port not in names:
-                    yield workload.problem(f"{base}.{probe}.{action}.port", "reference", f"there is no port {port}")
+                    yield workload.problem(
+                        f"{base}.{probe}.{action}.port", "reference", f"there is no port {port}"
+                    )
 
 
 def _matches(selector, labels):
@@ -140,8 +162,12 @@ def _matches(selector, labels):
 
 def _expression(rule, labels):
     value, values = labels.get(rule["key"]), rule.get("values") or []
-    return {"In": value in values, "NotIn": value not in values,
-            "Exists": value is not None, "DoesNotExist": value is None}[rule["operator"]]
+    return {
+        "In": value in values,
+        "NotIn": value not in values,
+        "Exists": value is not None,
+        "DoesNotExist": value is None,
+    }[rule["operator"]]
 
 
 def _selector(workload):
@@ -153,8 +179,12 @@ def _selector(workload):
 def _selecting(thing, workloads):
     """A Service, a PodMonitor, a NetworkPolicy or a PodDisruptionBudget has to select something."""
     spec = thing.document.get("spec") or {}
-    selectors = {"Service": {"matchLabels": spec.get("selector")}, "PodMonitor": spec.get("selector"),
-                 "NetworkPolicy": spec.get("podSelector"), "PodDisruptionBudget": spec.get("selector")}
+    selectors = {
+        "Service": {"matchLabels": spec.get("selector")},
+        "PodMonitor": spec.get("selector"),
+        "NetworkPolicy": spec.get("podSelector"),
+        "PodDisruptionBudget": spec.get("selector"),
+    }
     if thing.kind not in selectors:
         return
     selected = [workload for workload in workloads if _matches(selectors[thing.kind] or {}, workload.labels)]
@@ -166,18 +196,31 @@ def _selecting(thing, workloads):
 
 
 def _selected_ports(thing, workload):
-    names = {port.get("name") for _, container in workload.containers() for port in container.get("ports") or []}
+    names = {
+        port.get("name") for _, container in workload.containers() for port in container.get("ports") or []
+    }
     if thing.kind == "Service":
-        wanted = [(f"spec.ports[{port.get('name')}].targetPort", port.get("targetPort")) for port in thing.document["spec"]["ports"]]
+        wanted = [
+            (f"spec.ports[{port.get('name')}].targetPort", port.get("targetPort"))
+            for port in thing.document["spec"]["ports"]
+        ]
     else:
-        wanted = [("spec.podMetricsEndpoints.port", end.get("port")) for end in thing.document["spec"].get("podMetricsEndpoints", [])]
+        wanted = [
+            ("spec.podMetricsEndpoints.port", end.get("port"))
+            for end in thing.document["spec"].get("podMetricsEndpoints", [])
+        ]
     for path, name in wanted:
         if isinstance(name, str) and name not in names:
-            yield thing.problem(path, "selector", f"the pods of {workload.kind}/{workload.name} have no port {name}")
+            yield thing.problem(
+                path, "selector", f"the pods of {workload.kind}/{workload.name} have no port {name}"
+            )
 
 
 def _target_labels(thing, workload):
     labels = thing.document["spec"].get("podTargetLabels")
     if labels and not set(labels) & set(workload.labels):
-        yield thing.problem("spec.podTargetLabels", "selector",
-                            f"the pods of {workload.kind}/{workload.name} have none of these labels")
+        yield thing.problem(
+            "spec.podTargetLabels",
+            "selector",
+            f"the pods of {workload.kind}/{workload.name} have none of these labels",
+        )

@@ -1,4 +1,5 @@
 """Does each object keep the schema of its kind, with no field that the schema does not know?"""
+
 import functools
 
 import jsonschema
@@ -50,14 +51,18 @@ def _custom_problems(thing, kinds):
 
 
 def _path(error):
-    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in error.absolute_path).lstrip(".")
+    return "".join(
+        f"[{part}]" if isinstance(part, int) else f".{part}" for part in error.absolute_path
+    ).lstrip(".")
 
 
 @functools.cache
 def _custom_schemas():
     """{API group: {"apiVersion kind": schema}}"""
-    return {file.stem: {kind: _closed(schema) for kind, schema in yaml.safe_load(file.read_text()).items()}
-            for file in SCHEMAS.glob("*.yaml")}
+    return {
+        file.stem: {kind: _closed(schema) for kind, schema in yaml.safe_load(file.read_text()).items()}
+        for file in SCHEMAS.glob("*.yaml")
+    }
 
 
 def _closed(schema):

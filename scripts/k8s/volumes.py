@@ -1,4 +1,5 @@
 """The volumes of a pod as folders of this machine, and the paths in arguments and files that lead there."""
+
 import re
 import shutil
 
@@ -33,12 +34,16 @@ class Volumes:
         mounts = {}
         for key in ("initContainers", "containers"):
             for container in self._pod.get(key) or []:
-                mounts.update({mount["mountPath"]: mount["name"] for mount in container.get("volumeMounts") or []})
+                mounts.update(
+                    {mount["mountPath"]: mount["name"] for mount in container.get("volumeMounts") or []}
+                )
         return self._replace(text, mounts)
 
     def rebase(self, container, text):
         """An argument of a container."""
-        return self._replace(text, {mount["mountPath"]: mount["name"] for mount in container.get("volumeMounts") or []})
+        return self._replace(
+            text, {mount["mountPath"]: mount["name"] for mount in container.get("volumeMounts") or []}
+        )
 
     def _replace(self, text, mounts):
         if not self._rebases or not mounts:

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """kubevirt_test.py: is the policy as overlays/qemu says, and does the hook add the device to every form of domain?"""
+
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
@@ -18,7 +19,12 @@ DOMAINS = {
 
 
 def problems_of(name, text):
-    run = subprocess.run(["sh", OVERLAY / "add_device.sh", "--vmi", "{}", "--domain", text], capture_output=True, text=True, check=False)
+    run = subprocess.run(
+        ["sh", OVERLAY / "add_device.sh", "--vmi", "{}", "--domain", text],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     if run.returncode:
         yield f"{name}: {run.stderr}"
         return
@@ -27,13 +33,20 @@ def problems_of(name, text):
     kept = ["-own"] if "-own" in text else []
     if arguments[: len(kept)] != kept or arguments[len(kept) :: 2] != ["-chardev", "-device"]:
         yield f"{name}: arguments {arguments}"
-    if [element.tag for element in domain].count("memoryBacking") != 1 or domain.find("memoryBacking/access") is None:
+    if [element.tag for element in domain].count("memoryBacking") != 1 or domain.find(
+        "memoryBacking/access"
+    ) is None:
         yield f"{name}: {run.stdout}"
 
 
 def main():
     found = [problem for name, text in DOMAINS.items() for problem in problems_of(name, text)]
-    check = subprocess.run([sys.executable, "-B", OVERLAY / "make_policy.py", "--check"], capture_output=True, text=True, check=False)
+    check = subprocess.run(
+        [sys.executable, "-B", OVERLAY / "make_policy.py", "--check"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     found += [check.stderr] if check.returncode else []
     print("\n".join(found) or f"{len(DOMAINS)} domains, and the policy is as it should be")
     sys.exit(1 if found else 0)

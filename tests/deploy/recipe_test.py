@@ -4,6 +4,7 @@
 Takes the kustomization and the shmemd.yaml out of the page, puts a VM as Deployment, StatefulSet and Job beside them,
 checks what kustomize makes of it, and starts the pod. Every other piece of YAML on the page has to be YAML.
 """
+
 import os
 import re
 import subprocess
@@ -70,7 +71,15 @@ def problems_of(kind, changes, folder, programs):
 
 
 def starts(folder, programs):
-    command = [sys.executable, "-B", ROOT / "scripts" / "start_pod.py", folder, "--bin-dir", programs, "--sanitized"]
+    command = [
+        sys.executable,
+        "-B",
+        ROOT / "scripts" / "start_pod.py",
+        folder,
+        "--bin-dir",
+        programs,
+        "--sanitized",
+    ]
     run = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     return [] if run.returncode == 0 and "gpu0" in run.stdout else [run.stdout]
 

@@ -4,6 +4,7 @@
 usage: make_policy.py            writes it
        make_policy.py --check    ends with 1 unless it is as it would be written
 """
+
 import copy
 import json
 import sys
@@ -75,7 +76,9 @@ def cel(value, kind, depth):
         return json.dumps(value)
     if kind.rpartition(".")[2] in MAPS:
         return json.dumps(value)
-    inner = ",\n".join(f"{margin}{key}: {cel(entry, f'{kind}.{key}', depth + 1)}" for key, entry in value.items())
+    inner = ",\n".join(
+        f"{margin}{key}: {cel(entry, f'{kind}.{key}', depth + 1)}" for key, entry in value.items()
+    )
     return f"{kind}{{\n{inner}\n{'  ' * depth}}}" if value else f"{kind}{{}}"
 
 
@@ -85,17 +88,25 @@ def addition(path, value, kind):
 
 def expression(pod):
     empty = 'JSONPatch{op: "add", path: "/spec/initContainers", value: []}'
-    compute = addition('"/spec/containers/" + string(i) + "/volumeMounts/-"', SOCKETS, "Object.spec.containers.volumeMounts")
-    additions = [addition(f'"/spec/initContainers/{number}"', container, "Object.spec.initContainers")
-                 for number, container in enumerate(pod["initContainers"])]
+    compute = addition(
+        '"/spec/containers/" + string(i) + "/volumeMounts/-"', SOCKETS, "Object.spec.containers.volumeMounts"
+    )
+    additions = [
+        addition(f'"/spec/initContainers/{number}"', container, "Object.spec.initContainers")
+        for number, container in enumerate(pod["initContainers"])
+    ]
     additions += [addition('"/spec/volumes/-"', volume, "Object.spec.volumes") for volume in pod["volumes"]]
-    return "\n".join([
-        f"(has(object.spec.initContainers) ? [] : [{empty}]) +",
-        "[", indented(",\n".join(additions), 2), "] +",
-        "// QEMU runs in the container compute, wherever it stands.",
-        '[0, 1, 2, 3, 4, 5, 6, 7].filter(i, i < size(object.spec.containers) && object.spec.containers[i].name == "compute")',
-        "  .map(i, " + indented(compute, 4).lstrip() + ")",
-    ])
+    return "\n".join(
+        [
+            f"(has(object.spec.initContainers) ? [] : [{empty}]) +",
+            "[",
+            indented(",\n".join(additions), 2),
+            "] +",
+            "// QEMU runs in the container compute, wherever it stands.",
+            '[0, 1, 2, 3, 4, 5, 6, 7].filter(i, i < size(object.spec.containers) && object.spec.containers[i].name == "compute")',
+            "  .map(i, " + indented(compute, 4).lstrip() + ")",
+        ]
+    )
 
 
 def indented(text, columns):
@@ -107,8 +118,9 @@ def sidecars():
     workload = next(thing for thing in manifests.build(HERE.parent / "qemu") if thing.kind == "Deployment")
     pod = copy.deepcopy(workload.pod)
     for container in pod["initContainers"]:
-        container["securityContext"].update(runAsUser=USER, runAsGroup=USER, runAsNonRoot=True,
-                                            seccompProfile={"type": "RuntimeDefault"})
+        container["securityContext"].update(
+            runAsUser=USER, runAsGroup=USER, runAsNonRoot=True, seccompProfile={"type": "RuntimeDefault"}
+        )
     return pod
 
 
