@@ -64,8 +64,10 @@ make_configuration() {
     "nobody:x:65534:65534:nobody:/:/sbin/nologin" >"$ROOT/etc/passwd"
   printf '%s\n' "root:x:0:" "nonroot:x:$NONROOT:" "nogroup:x:65534:" >"$ROOT/etc/group"
   printf '%s\n' "passwd: files" "group: files" "hosts: files dns" >"$ROOT/etc/nsswitch.conf"
+  # By which scanners know the release.
   install -D -m 0644 -t "$ROOT/usr/lib" /usr/lib/os-release
   ln -s ../usr/lib/os-release "$ROOT/etc/os-release"
+  install -m 0644 -t "$ROOT/etc" /etc/debian_version
   install -D -m 0644 -t "$ROOT/etc/ssl/certs" /etc/ssl/certs/ca-certificates.crt
   # The copyright files refer to these.
   cp --recursive --dereference /usr/share/common-licenses "$ROOT/usr/share/common-licenses"

@@ -1,5 +1,6 @@
 """The Restricted Pod Security Standard, all of its rules and those of Baseline that it builds on, by the names that
-Kubernetes' own admission gives them. Stricter than the standard in one thing: nothing is let through for Windows.
+Kubernetes' own admission gives them. Stricter than a recent Kubernetes where the oldest that we support is: no image
+volumes, no sysctls that became safe later, no old seccomp annotations; and nothing is let through for Windows.
 
 A workload that cannot keep a rule names it in the annotation shmem.vhost/pod-security-exempt, which holds only in a
 namespace that enforces `privileged`, and only while it breaks the rule.

@@ -70,6 +70,18 @@ def problems_of(kind, changes, folder, programs):
         yield f"{kind}: has no shmemd"
 
 
+def scrapes(folder):
+    """What promtool says about the configuration for a Prometheus without operator; nothing where it is not here."""
+    promtool = ROOT / "build" / "tools" / "bin" / "promtool"
+    if not promtool.exists():
+        return []
+    file = folder / "prometheus.yml"
+    file.write_text(next(block for block in blocks() if "scrape_configs:" in block))
+    command = [promtool, "check", "config", "--syntax-only", file]
+    run = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    return [run.stdout] if run.returncode else []
+
+
 def starts(folder, programs):
     command = [
         sys.executable,
@@ -94,6 +106,7 @@ def main():
     with tempfile.TemporaryDirectory(prefix="recipe-", dir=ROOT / "build") as work:
         for kind, changes in KINDS.items():
             found += problems_of(kind, changes, Path(work) / kind.lower(), programs)
+        found += scrapes(Path(work))
         found += starts(Path(work) / "deployment", programs) if not found else []
     print("\n".join(found) or f"{len(blocks())} pieces of YAML, and the recipe works for {', '.join(KINDS)}")
     sys.exit(1 if found else 0)
