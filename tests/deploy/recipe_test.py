@@ -2,9 +2,10 @@
 """recipe_test.py BIN_DIR: does docs/kubernetes.md's recipe for a VM of one's own work as it stands there?
 
 Takes the kustomization and the shmemd.yaml out of the page, puts a VM as Deployment, StatefulSet and Job beside them,
-checks what kustomize makes of it, and starts the pod. Every other piece of YAML on the page has to be YAML.
+checks what kustomize makes of it, and starts the pod; asks promtool which of its ports would be scraped. Every other piece of YAML on the page has to be YAML.
 """
 
+import json
 import os
 import re
 import subprocess
@@ -70,16 +71,46 @@ def problems_of(kind, changes, folder, programs):
         yield f"{kind}: has no shmemd"
 
 
-def scrapes(folder):
-    """What promtool says about the configuration for a Prometheus without operator; nothing where it is not here."""
+def discovered(workload):
+    """One of its pods, as Prometheus discovers it: a target for each port of each container."""
+    labels = {re.sub(r"\W", "_", f"pod_label_{key}"): value for key, value in workload.labels.items()}
+    labels |= {"namespace": "vms", "pod_name": "vm0-0"}
+    for _, container in workload.containers():
+        for port in container.get("ports") or [{"name": "", "containerPort": 0}]:
+            about = labels | {
+                "pod_container_name": container["name"],
+                "pod_container_port_name": port["name"],
+            }
+            meta = {f"__meta_kubernetes_{key}": value for key, value in about.items()}
+            yield {"targets": [f"10.0.0.1:{port['containerPort']}"], "labels": meta}
+
+
+def scrapes(folder, workload):
+    """Which targets Prometheus keeps by the page's configuration; nothing to say where there is no promtool."""
     promtool = ROOT / "build" / "tools" / "bin" / "promtool"
     if not promtool.exists():
         return []
-    file = folder / "prometheus.yml"
-    file.write_text(next(block for block in blocks() if "scrape_configs:" in block))
-    command = [promtool, "check", "config", "--syntax-only", file]
-    run = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-    return [run.stdout] if run.returncode else []
+    # Debian's is built without Kubernetes: it reads from a file what it would discover.
+    (folder / "pods.json").write_text(json.dumps(list(discovered(workload))))
+    config = yaml.safe_load(next(block for block in blocks() if "scrape_configs:" in block))
+    job = config["scrape_configs"][0]
+    if job.pop("kubernetes_sd_configs") != [{"role": "pod"}]:
+        return ["the page does not discover pods"]
+    job["file_sd_configs"] = [{"files": ["pods.json"]}]
+    (folder / "prometheus.yml").write_text(yaml.safe_dump(config))
+    command = [promtool, "check", "service-discovery", "--timeout=2s", folder / "prometheus.yml", "shmemd"]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    if run.returncode:
+        return [run.stderr]
+    kept = [target["labels"] for target in json.loads(run.stdout) if target["labels"]]
+    wanted = {
+        "app_kubernetes_io_instance": "vm0",
+        "instance": "10.0.0.1:18044",
+        "namespace": "vms",
+        "pod": "vm0-0",
+    }
+    got = [{key: value for key, value in labels.items() if key in wanted} for labels in kept]
+    return [] if got == [wanted] else [f"Prometheus would scrape {kept}"]
 
 
 def starts(folder, programs):
@@ -106,7 +137,10 @@ def main():
     with tempfile.TemporaryDirectory(prefix="recipe-", dir=ROOT / "build") as work:
         for kind, changes in KINDS.items():
             found += problems_of(kind, changes, Path(work) / kind.lower(), programs)
-        found += scrapes(Path(work))
+        deployment = next(
+            thing for thing in manifests.build(Path(work) / "deployment") if thing.kind == "Deployment"
+        )
+        found += scrapes(Path(work), deployment)
         found += starts(Path(work) / "deployment", programs) if not found else []
     print("\n".join(found) or f"{len(blocks())} pieces of YAML, and the recipe works for {', '.join(KINDS)}")
     sys.exit(1 if found else 0)
