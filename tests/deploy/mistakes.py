@@ -198,7 +198,7 @@ FILE_MISTAKES = [
     ),
     (
         "k8s/overlays/demo/deployment.yaml",
-        "            <<: *restricted\n",
+        "          securityContext: *restricted\n",
         "",
         "demo",
         r"k8s/overlays/demo/deployment.yaml.*containers\[vmm\].securityContext.capabilities.drop: \[capabilities\]",
