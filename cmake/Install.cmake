@@ -3,7 +3,6 @@
 # themselves say so in their folders).
 include(CMakePackageConfigHelpers)
 
-set(SHMEMD_LIB_DIR lib)
 set(package_dir ${SHMEMD_LIB_DIR}/cmake/shmemd-client)
 
 function(shmemd_install_program target component)

@@ -3,6 +3,8 @@ include(GoogleTest)
 add_library(shmemd_options INTERFACE)
 target_include_directories(shmemd_options INTERFACE ${PROJECT_SOURCE_DIR})
 target_compile_options(shmemd_options INTERFACE -Wall -Wextra -Wshadow -Wnon-virtual-dtor -Wimplicit-fallthrough)
+# What a symbol is resolved to cannot be changed once the program runs.
+target_link_options(shmemd_options INTERFACE LINKER:-z,relro,-z,now)
 if(SHMEMD_SANITIZE)
   target_compile_options(shmemd_options INTERFACE -fsanitize=${SHMEMD_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   target_link_options(shmemd_options INTERFACE -fsanitize=${SHMEMD_SANITIZE})

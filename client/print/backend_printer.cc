@@ -175,9 +175,12 @@ std::string ShmemLine(const v1::Features& features) {
 
 }  // namespace
 
-std::string RenderBackends(const v1::ListBackendsResponse& backends, const PrintStyle& style) {
+std::string RenderBackends(const AnsweredList<v1::ListBackendsResponse>& answers, const PrintStyle& style) {
   Table table(Columns(style.wide));
-  for (const v1::Backend& backend : backends.backends()) table.AddRow(Cells(backend, style));
+  for (const auto& [endpoint, answer] : answers) {
+    table.SetEndpoint(endpoint);
+    for (const v1::Backend& backend : answer->backends()) table.AddRow(Cells(backend, style));
+  }
   return table.Render(style);
 }
 

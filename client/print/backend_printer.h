@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "client/print/answered.h"
 #include "client/print/table.h"
 #include "vhost/shmem/v1/backend.pb.h"
 #include "vhost/shmem/v1/inspector.pb.h"
@@ -10,7 +11,10 @@
 namespace shmemd::client {
 
 // The table of `shmemctl backends`.
-std::string RenderBackends(const ::vhost::shmem::v1::ListBackendsResponse& backends, const PrintStyle& style);
+std::string RenderBackends(const AnsweredList<::vhost::shmem::v1::ListBackendsResponse>& answers, const PrintStyle& style);
+inline std::string RenderBackends(const ::vhost::shmem::v1::ListBackendsResponse& backends, const PrintStyle& style) {
+  return RenderBackends(OnlyAnswer(backends), style);
+}
 
 // What `shmemctl features` prints: what matters for SHMEM, then each protocol feature offered and
 // acknowledged.

@@ -3,6 +3,7 @@
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_format.h>
 
+#include <algorithm>
 #include <string>
 #include <utility>
 #include <vector>
@@ -41,39 +42,63 @@ std::string Resource(const v1::Event& event) {
   return event.has_shmid() ? absl::StrCat(backend, "/", event.shmid()) : backend;
 }
 
+// One server's events are in its order, whatever its clock did; those of several go by their clocks.
+AnsweredList<v1::Event> InOrder(const AnsweredList<v1::ListEventsResponse>& answers) {
+  AnsweredList<v1::Event> events;
+  for (const auto& [endpoint, answer] : answers) {
+    for (const v1::Event& event : answer->events()) events.push_back({endpoint, &event});
+  }
+  if (answers.size() < 2) return events;
+  std::stable_sort(events.begin(), events.end(), [](const auto& a, const auto& b) {
+    const auto& left = a.answer->event_time();
+    const auto& right = b.answer->event_time();
+    return std::pair(left.seconds(), left.nanos()) < std::pair(right.seconds(), right.nanos());
+  });
+  return events;
+}
+
 }  // namespace
 
-std::string RenderEvents(const v1::ListEventsResponse& events, const PrintStyle& style) {
+std::string RenderEvents(const AnsweredList<v1::ListEventsResponse>& answers, const PrintStyle& style) {
   std::vector<Column> columns = {
       {"TIME"}, {"TYPE", Align::kLeft, 12}, {"RESOURCE", Align::kLeft, 8}, {"WHAT", Align::kLeft, 20}};
   if (style.wide) columns.insert(columns.end(), {{"LATENCY", Align::kRight}, {"REVISION", Align::kRight}});
   Table table(std::move(columns));
-  for (const v1::Event& event : events.events()) {
-    std::vector<Cell> cells = {TimeText(event.event_time()), TypeCell(event.type()), Resource(event),
-                               event.summary()};
+  for (const auto& [endpoint, event] : InOrder(answers)) {
+    std::vector<Cell> cells = {TimeText(event->event_time()), TypeCell(event->type()), Resource(*event),
+                               event->summary()};
     if (style.wide) {
-      cells.insert(cells.end(), {event.has_latency() ? FormatDuration(event.latency()) : kNone,
-                                 absl::StrCat(event.revision())});
+      cells.insert(cells.end(), {event->has_latency() ? FormatDuration(event->latency()) : kNone,
+                                 absl::StrCat(event->revision())});
     }
+    table.SetEndpoint(endpoint);
     table.AddRow(std::move(cells));
   }
   return table.Render(style);
 }
 
-std::string RenderEventLine(const v1::Event& event, const PrintStyle& style) {
+std::string RenderEventLine(const v1::Event& event, const PrintStyle& style, const std::string& endpoint) {
   constexpr int kTypeWidth = 20;
   constexpr int kResourceWidth = 12;
+  constexpr int kEndpointWidth = 10;
+  constexpr int kRoomForTheDay = 110;
   const Terminal& terminal = style.terminal;
   const Cell type = TypeCell(event.type());
-  std::string line = absl::StrCat(TimeText(event.event_time()), "  ",
-                                  Paint(PadRight(type.text, kTypeWidth), type.color, terminal.color), "  ",
-                                  PadRight(Resource(event), kResourceWidth), "  ");
+  const bool limited = !style.wide && terminal.width > 0;
+  std::string before = TimeText(event.event_time());
+  if (!endpoint.empty()) {
+    // The day is what can be spared where columns are few.
+    if (limited && terminal.width < kRoomForTheDay) before.erase(0, before.find('T') + 1);
+    const std::string name = Truncate(Printable(endpoint, terminal.utf8), kEndpointWidth, terminal.utf8);
+    before = absl::StrCat(PadRight(name, kEndpointWidth), "  ", before);
+  }
+  const std::string painted = Paint(PadRight(type.text, kTypeWidth), type.color, terminal.color);
+  const std::string resource = PadRight(Resource(event), kResourceWidth);
   // Colours take no columns.
-  const int used = 24 + kTypeWidth + kResourceWidth + 6;
-  const std::string summary = Printable(event.summary(), terminal.utf8);
-  const bool cut = !style.wide && terminal.width > used + kResourceWidth;
-  absl::StrAppend(&line, cut ? Truncate(summary, terminal.width - used, terminal.utf8) : summary, "\n");
-  return line;
+  const int used = DisplayWidth(before) + kTypeWidth + DisplayWidth(resource) + 6;
+  std::string summary = Printable(event.summary(), terminal.utf8);
+  if (limited) summary = Truncate(summary, std::max(1, terminal.width - used), terminal.utf8);
+  return absl::StrCat(before, "  ", painted, "  ", resource, "  ", summary, "\n");
 }
 
 }  // namespace shmemd::client

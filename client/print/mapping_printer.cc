@@ -120,9 +120,12 @@ std::string DescribeBacking(const v1::Backing& backing) {
   return text;
 }
 
-std::string RenderMappings(const v1::ListMappingsResponse& mappings, const PrintStyle& style) {
+std::string RenderMappings(const AnsweredList<v1::ListMappingsResponse>& answers, const PrintStyle& style) {
   Table table(Columns(style.wide));
-  for (const v1::Mapping& mapping : mappings.mappings()) table.AddRow(Cells(mapping, style));
+  for (const auto& [endpoint, answer] : answers) {
+    table.SetEndpoint(endpoint);
+    for (const v1::Mapping& mapping : answer->mappings()) table.AddRow(Cells(mapping, style));
+  }
   return table.Render(style);
 }
 

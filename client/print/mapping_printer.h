@@ -3,13 +3,17 @@
 
 #include <string>
 
+#include "client/print/answered.h"
 #include "client/print/table.h"
 #include "vhost/shmem/v1/inspector.pb.h"
 
 namespace shmemd::client {
 
 // The table of `shmemctl mappings`.
-std::string RenderMappings(const ::vhost::shmem::v1::ListMappingsResponse& mappings, const PrintStyle& style);
+std::string RenderMappings(const AnsweredList<::vhost::shmem::v1::ListMappingsResponse>& answers, const PrintStyle& style);
+inline std::string RenderMappings(const ::vhost::shmem::v1::ListMappingsResponse& mappings, const PrintStyle& style) {
+  return RenderMappings(OnlyAnswer(mappings), style);
+}
 
 // A line for each mapping of one region, indented, without headers: offset, length, access, backing, what is
 // odd.

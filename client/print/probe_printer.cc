@@ -1,11 +1,11 @@
 #include "client/print/probe_printer.h"
 
 #include <absl/strings/str_cat.h>
-#include <absl/strings/str_format.h>
 
 #include <vector>
 
 #include "client/print/backend_printer.h"
+#include "client/print/junit.h"
 #include "client/print/text.h"
 #include "client/print/units.h"
 
@@ -15,6 +15,8 @@ namespace {
 namespace v1 = ::vhost::shmem::v1;
 
 using Check = v1::ProbeReport::Check;
+
+constexpr char kJunitClass[] = "vhost.shmem.probe";
 
 Cell ResultCell(Check::Result result) {
   switch (result) {
@@ -79,46 +81,21 @@ std::string BrokenRules(const v1::ProbeReport& report, const PrintStyle& style) 
   return text;
 }
 
-std::string Xml(const std::string& text) {
-  std::string escaped;
-  for (const char c : Printable(text, true)) {
-    switch (c) {
-      case '&':
-        escaped += "&amp;";
-        break;
-      case '<':
-        escaped += "&lt;";
-        break;
-      case '>':
-        escaped += "&gt;";
-        break;
-      case '"':
-        escaped += "&quot;";
-        break;
-      default:
-        escaped += c;
-    }
-  }
-  return escaped;
+JunitCase JunitOf(const Check& check) {
+  JunitCase one{.class_name = kJunitClass, .name = check.rule()};
+  if (check.result() == Check::PASSED) return one;
+  one.result = check.result() == Check::FAILED ? JunitCase::Result::kFailed : JunitCase::Result::kSkipped;
+  one.message = check.evidence();
+  if (check.result() == Check::FAILED) one.text = absl::StrCat(check.description(), " (", check.source(), ")");
+  return one;
 }
 
-std::string JunitCase(const Check& check) {
-  std::string text =
-      absl::StrCat("    <testcase classname=\"vhost.shmem.probe\" name=\"", Xml(check.rule()), "\"");
-  if (check.result() == Check::PASSED) return absl::StrCat(text, "/>\n");
-  if (check.result() == Check::FAILED) {
-    absl::StrAppend(&text, ">\n      <failure message=\"", Xml(check.evidence()), "\">",
-                    Xml(check.description()), " (", Xml(check.source()), ")</failure>\n");
-  } else {
-    absl::StrAppend(&text, ">\n      <skipped message=\"", Xml(check.evidence()), "\"/>\n");
-  }
-  return text += "    </testcase>\n";
-}
-
-std::string JunitConversation(const v1::ProbeReport& report) {
-  const std::string open = "    <testcase classname=\"vhost.shmem.probe\" name=\"conversation\"";
-  if (report.failure().empty()) return absl::StrCat(open, "/>\n");
-  return absl::StrCat(open, ">\n      <error message=\"", Xml(report.failure()), "\"/>\n    </testcase>\n");
+JunitCase JunitOfConversation(const v1::ProbeReport& report) {
+  JunitCase one{.class_name = kJunitClass, .name = "conversation"};
+  if (report.failure().empty()) return one;
+  one.result = JunitCase::Result::kError;
+  one.message = report.failure();
+  return one;
 }
 
 }  // namespace
@@ -141,18 +118,12 @@ std::string RenderProbe(const v1::ProbeReport& report, const PrintStyle& style) 
 }
 
 std::string ProbeToJunit(const v1::ProbeReport& report) {
-  const ProbeTally tally = TallyOf(report);
-  const double seconds = static_cast<double>(report.duration().seconds()) + report.duration().nanos() / 1e9;
-  std::string text = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n";
-  absl::StrAppendFormat(&text,
-                        "  <testsuite name=\"%s\" tests=\"%d\" failures=\"%d\" errors=\"%d\" skipped=\"%d\" "
-                        "time=\"%.6f\" timestamp=\"%s\">\n",
-                        Xml(absl::StrCat("probe of ", report.socket())), report.checks_size() + 1,
-                        tally.failed, report.failure().empty() ? 0 : 1, tally.skipped, seconds,
-                        FormatTime(report.start_time()));
-  text += JunitConversation(report);
-  for (const Check& check : report.checks()) text += JunitCase(check);
-  return text += "  </testsuite>\n</testsuites>\n";
+  JunitSuite suite{.name = absl::StrCat("probe of ", report.socket())};
+  suite.seconds = static_cast<double>(report.duration().seconds()) + report.duration().nanos() / 1e9;
+  suite.time = report.start_time();
+  suite.cases.push_back(JunitOfConversation(report));
+  for (const Check& check : report.checks()) suite.cases.push_back(JunitOf(check));
+  return RenderJunit({suite});
 }
 
 }  // namespace shmemd::client

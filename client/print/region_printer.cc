@@ -81,9 +81,12 @@ std::vector<Cell> Cells(const v1::Region& region, const PrintStyle& style) {
 
 }  // namespace
 
-std::string RenderRegions(const v1::ListRegionsResponse& regions, const PrintStyle& style) {
+std::string RenderRegions(const AnsweredList<v1::ListRegionsResponse>& answers, const PrintStyle& style) {
   Table table(Columns(style.wide));
-  for (const v1::Region& region : regions.regions()) table.AddRow(Cells(region, style));
+  for (const auto& [endpoint, answer] : answers) {
+    table.SetEndpoint(endpoint);
+    for (const v1::Region& region : answer->regions()) table.AddRow(Cells(region, style));
+  }
   return table.Render(style);
 }
 

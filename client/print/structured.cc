@@ -170,6 +170,23 @@ std::string JsonWithField(const std::string& object, const std::string& name, co
   return absl::StrCat("{\n ", JsonString(name), ": ", Indented(value), ",\n ", object.substr(fields));
 }
 
+std::string JsonLine(std::string_view json) {
+  std::string line;
+  line.reserve(json.size());
+  bool quoted = false;
+  for (size_t i = 0; i < json.size(); ++i) {
+    const char c = json[i];
+    if (quoted && c == '\\' && i + 1 < json.size()) {
+      line += c;
+      line += json[++i];
+      continue;
+    }
+    if (c == '"') quoted = !quoted;
+    if (quoted || (c != ' ' && c != '\n')) line += c;
+  }
+  return line += '\n';
+}
+
 std::string JsonString(const std::string& text) {
   google::protobuf::Value value;
   value.set_string_value(text);

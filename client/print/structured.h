@@ -23,6 +23,8 @@ std::string JsonArray(const std::vector<std::string>& values);
 std::string JsonObject(const std::vector<std::pair<std::string, std::string>>& fields);
 // An object, as ToJson wrote it, with one more field in front.
 std::string JsonWithField(const std::string& object, const std::string& name, const std::string& value);
+// JSON in one line without blanks. Ends with a newline.
+std::string JsonLine(std::string_view json);
 // Any text as a JSON string, without a newline.
 std::string JsonString(const std::string& text);
 

@@ -39,16 +39,25 @@ struct PrintStyle {
 
 class Table {
  public:
-  explicit Table(std::vector<Column> columns) : columns_(std::move(columns)) {}
+  explicit Table(std::vector<Column> columns) : columns_(std::move(columns)) {
+    columns_.insert(columns_.begin(), {"ENDPOINT", Align::kLeft, 8});
+  }
 
+  // Rows from here on come from there: a column ENDPOINT in front says so, which is left out where all are
+  // empty.
+  void SetEndpoint(std::string endpoint) { endpoint_ = std::move(endpoint); }
   // One cell for each column; texts are made printable here.
-  void AddRow(std::vector<Cell> cells) { rows_.push_back(std::move(cells)); }
+  void AddRow(std::vector<Cell> cells) {
+    cells.insert(cells.begin(), Cell(endpoint_));
+    rows_.push_back(std::move(cells));
+  }
 
   // Each line ends with a newline. A column in which no row has text is left out.
   std::string Render(const PrintStyle& style) const;
 
  private:
   std::vector<Column> columns_;
+  std::string endpoint_;
   std::vector<std::vector<Cell>> rows_;
 };
 

@@ -1,5 +1,6 @@
 #include "client/print/text.h"
 
+#include <absl/strings/str_cat.h>
 #include <absl/strings/str_format.h>
 
 #include <algorithm>
@@ -126,6 +127,28 @@ std::string Printable(std::string_view text, bool utf8) {
     text.remove_prefix(point.length);
   }
   return harmless;
+}
+
+std::string Wrapped(std::string_view lead, std::string_view text, int width) {
+  const int margin = DisplayWidth(lead);
+  std::string lines(lead);
+  int column = margin;
+  while (!text.empty()) {
+    const std::string_view word = text.substr(0, text.find(' '));
+    text.remove_prefix(std::min(word.size() + 1, text.size()));
+    const int size = DisplayWidth(word);
+    if (column > margin && column + 1 + size > width) {
+      absl::StrAppend(&lines, "\n", std::string(static_cast<size_t>(margin), ' '));
+      column = margin;
+    }
+    if (column > margin) {
+      lines += ' ';
+      ++column;
+    }
+    lines += word;
+    column += size;
+  }
+  return lines += '\n';
 }
 
 std::string PadRight(std::string_view text, int width) {

@@ -19,6 +19,10 @@ std::string Truncate(std::string_view text, int width, bool utf8);
 // processes and texts of back-ends come from others.
 std::string Printable(std::string_view text, bool utf8);
 
+// Lines of at most `width` columns, broken at blanks; the first begins with `lead`, the others with as many
+// blanks. A word that is too long for a line has one of its own. Each ends with a newline.
+std::string Wrapped(std::string_view lead, std::string_view text, int width);
+
 // `text` followed by blanks, or preceded by them, up to `width` columns.
 std::string PadRight(std::string_view text, int width);
 std::string PadLeft(std::string_view text, int width);

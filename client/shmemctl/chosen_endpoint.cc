@@ -59,18 +59,22 @@ std::string WhoMayConnect(const std::string& path) {
 absl::StatusOr<ChosenEndpoint> ChooseEndpoint(std::string_view flag, Role role,
                                               const client::Environment& environment) {
   const std::string variable = environment("SHMEMD_ENDPOINT");
-  ChosenEndpoint chosen;
   if (flag.empty() && variable.empty()) {
+    ChosenEndpoint chosen;
     chosen.path = role == Role::kAdmin ? client::kAdminSocket : client::kApiSocket;
     chosen.origin = "default";
     return chosen;
   }
-  chosen.origin = flag.empty() ? "SHMEMD_ENDPOINT" : "--endpoint";
-  auto endpoint = client::ParseEndpoint(flag.empty() ? variable : flag);
+  return flag.empty() ? ReadEndpoint(variable, "SHMEMD_ENDPOINT") : ReadEndpoint(flag, "--endpoint");
+}
+
+absl::StatusOr<ChosenEndpoint> ReadEndpoint(std::string_view text, const std::string& origin) {
+  auto endpoint = client::ParseEndpoint(text);
   if (!endpoint.ok()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(chosen.origin, ": ", std::string(endpoint.status().message())));
+    return absl::InvalidArgumentError(absl::StrCat(origin, ": ", std::string(endpoint.status().message())));
   }
+  ChosenEndpoint chosen;
+  chosen.origin = origin;
   static_cast<client::Endpoint&>(chosen) = *std::move(endpoint);
   return chosen;
 }

@@ -16,7 +16,7 @@ namespace shmemd::shmemctl {
 enum class Role { kInspector, kAdmin };
 
 struct ChosenEndpoint : client::Endpoint {
-  std::string origin;  // "--endpoint", "SHMEMD_ENDPOINT", "default"
+  std::string origin;  // "--endpoint", "SHMEMD_ENDPOINT", "fleet.txt:3", "default"
   bool tls = false;    // whether it is asked with TLS
 };
 
@@ -24,6 +24,9 @@ struct ChosenEndpoint : client::Endpoint {
 // cannot be read.
 absl::StatusOr<ChosenEndpoint> ChooseEndpoint(std::string_view flag, Role role,
                                               const client::Environment& environment);
+
+// An endpoint that somebody named. InvalidArgument says who.
+absl::StatusOr<ChosenEndpoint> ReadEndpoint(std::string_view text, const std::string& origin);
 
 // What is not in `flags` comes from SHMEMD_CA, SHMEMD_CERT, SHMEMD_KEY and SHMEMD_SERVER_NAME. nullopt: no
 // TLS, because nothing is said, or only the environment says it and a Unix socket is asked. InvalidArgument

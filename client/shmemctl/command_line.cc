@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "client/print/text.h"
+#include "client/shmemctl/manual_page.h"
 
 namespace shmemd::shmemctl {
 namespace {
@@ -78,6 +79,7 @@ CommandLine::CommandLine()
   app_.set_version_flag("--version", std::string("shmemctl ") + SHMEMD_VERSION);
   app_.footer(kFooter);
   AddCommonFlags(&app_, false);
+  AddManualPage(app_);
 }
 
 void CommandLine::AddCommonFlags(CLI::App* app, bool junit) {
@@ -88,7 +90,19 @@ void CommandLine::AddCommonFlags(CLI::App* app, bool junit) {
   app->add_flag("-q,--quiet", options_.quiet, "Names only, or nothing but the exit code");
   app->add_flag("--no-headers", options_.no_headers, "Rows only");
   app->add_flag("--bytes", options_.bytes, "Sizes as plain numbers of bytes");
-  app->add_option("--endpoint", options_.endpoint, "Where shmemd is: unix:/path or host:port");
+  // Each of them takes one word, so that what comes next may be a BACKEND.
+  app->add_option_function<std::vector<std::string>>(
+         "--endpoint",
+         [this](const std::vector<std::string>& endpoints) {
+           options_.endpoints.insert(options_.endpoints.end(), endpoints.begin(), endpoints.end());
+         },
+         "Where shmemd is: unix:/path or host:port; repeat it to ask several at once")
+      ->type_name("ENDPOINT")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  app->add_option("--endpoints-from", options_.endpoints_from,
+                  "Ask several: a file with one endpoint a line, # for comments; - is standard input")
+      ->type_name("FILE");
   app->add_option("--ca", options_.tls.ca, "TLS: who signed the server's certificate (SHMEMD_CA)")
       ->type_name("FILE");
   app->add_option("--cert", options_.tls.certificate, "TLS: the certificate to show (SHMEMD_CERT)")

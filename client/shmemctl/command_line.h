@@ -34,11 +34,17 @@ class CommandLine {
   Action chosen_;
 };
 
+// Every command, in the order in which help lists them.
+void AddAllCommands(CommandLine* line);
+
 // Each adds its commands.
+void AddStatusCommand(CommandLine* line);
 void AddListCommands(CommandLine* line);
 void AddMappingCommands(CommandLine* line);
 void AddMapCommand(CommandLine* line);
+void AddTopCommand(CommandLine* line);
 void AddEventsCommand(CommandLine* line);
+void AddDoctorCommand(CommandLine* line);
 void AddProbeCommand(CommandLine* line);
 void AddAttachCommand(CommandLine* line);
 void AddDetachCommand(CommandLine* line);
@@ -47,5 +53,6 @@ void AddRefreshCommand(CommandLine* line);
 void AddHealthCommand(CommandLine* line);
 void AddMetricsCommand(CommandLine* line);
 void AddVersionCommand(CommandLine* line);
+void AddCompletionCommands(CommandLine* line);
 
 }  // namespace shmemd::shmemctl

@@ -42,6 +42,11 @@ absl::StatusOr<std::chrono::milliseconds> ParseTimeout(const std::string& text) 
 
 }  // namespace
 
+absl::Status OnlyOneEndpoint() {
+  return absl::InvalidArgumentError(
+      "several endpoints were given, but this command asks one shmemd: give one --endpoint");
+}
+
 absl::StatusOr<Context> Context::Make(const Options& options) {
   const auto timeout = ParseTimeout(options.timeout);
   if (!timeout.ok()) return timeout.status();
@@ -49,26 +54,62 @@ absl::StatusOr<Context> Context::Make(const Options& options) {
   context.output_ = OutputOf(options.output);
   context.quiet_ = options.quiet;
   context.timeout_ = *timeout;
-  context.endpoint_ = options.endpoint;
+  context.endpoints_ = options.endpoints;
+  context.endpoints_from_ = options.endpoints_from;
+  context.several_ = options.endpoints.size() > 1 || !options.endpoints_from.empty();
   context.tls_ = options.tls;
-  context.style_.terminal = client::DetectTerminal(STDOUT_FILENO, ColorOf(options.color), options.width,
-                                                   client::ProcessEnvironment);
+  context.width_ = options.width;
+  context.color_ = ColorOf(options.color);
+  context.MeasureTerminal();
   context.style_.wide = context.output_ == Output::kWide;
   context.style_.bytes = options.bytes;
   context.style_.headers = !options.no_headers;
   return context;
 }
 
+void Context::MeasureTerminal() {
+  style_.terminal = client::DetectTerminal(STDOUT_FILENO, color_, width_, client::ProcessEnvironment);
+}
+
+absl::StatusOr<std::vector<ChosenEndpoint>> Context::Endpoints(Role role) const {
+  std::vector<ChosenEndpoint> endpoints;
+  if (!several_) {
+    auto chosen = ChooseEndpoint(endpoints_.empty() ? "" : endpoints_.front(), role, client::ProcessEnvironment);
+    if (!chosen.ok()) return chosen.status();
+    endpoints.push_back(*std::move(chosen));
+    return endpoints;
+  }
+  std::vector<NamedEndpoint> named;
+  for (const std::string& text : endpoints_) named.push_back({text, "--endpoint"});
+  if (!endpoints_from_.empty()) {
+    auto listed = ReadEndpointList(endpoints_from_);
+    if (!listed.ok()) return listed.status();
+    named.insert(named.end(), listed->begin(), listed->end());
+  }
+  for (const NamedEndpoint& name : named) {
+    auto chosen = ReadEndpoint(name.text, name.origin);
+    if (!chosen.ok()) return chosen.status();
+    endpoints.push_back(*std::move(chosen));
+  }
+  return endpoints;
+}
+
+absl::StatusOr<std::vector<Source>> Context::Sources() {
+  const auto endpoints = Endpoints(Role::kInspector);
+  if (!endpoints.ok()) return endpoints.status();
+  auto sources = MakeSources(*endpoints, tls_, timeout_);
+  if (sources.ok()) asked_ = sources->front().endpoint;
+  return sources;
+}
+
 absl::StatusOr<client::Client> Context::Connect(Role role) {
-  auto chosen = ChooseEndpoint(endpoint_, role, client::ProcessEnvironment);
-  if (!chosen.ok()) return chosen.status();
-  asked_ = *std::move(chosen);
-  auto tls = ChooseTls(tls_, asked_, client::ProcessEnvironment);
-  if (!tls.ok()) return tls.status();
-  asked_.tls = tls->has_value();
-  auto client = client::Client::Create({.endpoint = asked_.text(), .tls = *std::move(tls)});
-  if (!client.ok()) return client.status();
-  return client->WithDeadline(std::chrono::system_clock::now() + timeout_);
+  if (several_) return OnlyOneEndpoint();
+  const auto endpoints = Endpoints(role);
+  if (!endpoints.ok()) return endpoints.status();
+  const auto sources = MakeSources(*endpoints, tls_, timeout_);
+  if (!sources.ok()) return sources.status();
+  asked_ = sources->front().endpoint;
+  return sources->front().client.WithDeadline(std::chrono::system_clock::now() + timeout_);
 }
 
 absl::Status Context::FollowOn() {
@@ -89,9 +130,9 @@ void Context::Print(std::string_view text) const {
 }
 
 void Context::Note(std::string_view text) const {
-  if (capture_ != nullptr) {
-    *capture_ += text;
-    *capture_ += '\n';
+  if (captured_notes_ != nullptr) {
+    *captured_notes_ += text;
+    *captured_notes_ += '\n';
     return;
   }
   // What was printed before comes before it also where both go to one file.
@@ -108,7 +149,11 @@ void Context::PrintMessage(const google::protobuf::Message& message, std::string
 }
 
 void Context::PrintJson(const std::string& json) const {
-  Print(output_ == Output::kYaml ? client::JsonToYaml(json) : json);
+  if (json_lines_) {
+    Print(client::JsonLine(json));
+  } else {
+    Print(output_ == Output::kYaml ? client::JsonToYaml(json) : json);
+  }
 }
 
 ExitCode Context::Fail(const absl::Status& status, const ChosenEndpoint& endpoint) const {

@@ -9,10 +9,12 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "client/print/table.h"
 #include "client/shmemctl/chosen_endpoint.h"
 #include "client/shmemctl/rpc_error.h"
+#include "client/shmemctl/source.h"
 #include "shmemd/client.h"
 
 namespace shmemd::shmemctl {
@@ -22,7 +24,8 @@ enum class Output { kTable, kWide, kJson, kYaml, kJunit };
 // The flags that every command has.
 struct Options {
   std::string output = "table";
-  std::string endpoint;
+  std::vector<std::string> endpoints;
+  std::string endpoints_from;  // a file
   client::TlsFiles tls;
   std::string timeout = "10s";
   std::string color = "auto";
@@ -31,6 +34,9 @@ struct Options {
   bool no_headers = false;
   bool bytes = false;
 };
+
+// What commands say that draw or change something.
+absl::Status OnlyOneEndpoint();
 
 class Context {
  public:
@@ -41,10 +47,17 @@ class Context {
   bool quiet() const { return quiet_; }
   bool structured() const { return json_lines_ || output_ == Output::kJson || output_ == Output::kYaml; }
   const client::PrintStyle& style() const { return style_; }
+  // Asks the terminal again how wide it is.
+  void MeasureTerminal();
   std::chrono::milliseconds timeout() const { return timeout_; }
 
+  // Whether more than one endpoint may be asked: what is printed then says who answered.
+  bool several() const { return several_; }
+  // All endpoints of this run; the timeout is that of each call. InvalidArgument for an endpoint or for files
+  // that cannot be read.
+  absl::StatusOr<std::vector<Source>> Sources();
   // A client for the endpoint of this run, of which all calls together may take the time of --timeout from
-  // here on. InvalidArgument for an endpoint or for TLS files that cannot be read.
+  // here on. InvalidArgument as above, and where there are several.
   absl::StatusOr<client::Client> Connect(Role role);
   // What the last Connect chose.
   const ChosenEndpoint& asked() const { return asked_; }
@@ -55,7 +68,10 @@ class Context {
   bool on_terminal() const { return on_terminal_; }
   bool json_lines() const { return json_lines_; }
   // What is printed and noted goes there until the next call; nullptr: to standard output and error.
-  void Capture(std::string* text) { capture_ = text; }
+  void Capture(std::string* text, std::string* notes) {
+    capture_ = text;
+    captured_notes_ = notes;
+  }
 
   // To standard output.
   void Print(std::string_view text) const;
@@ -63,7 +79,7 @@ class Context {
   void Note(std::string_view text) const;
   // The message as JSON or YAML, whichever was asked for. `list_field`: see client::ToJson.
   void PrintMessage(const google::protobuf::Message& message, std::string_view list_field = "") const;
-  // JSON as it is, or as YAML, whichever was asked for. A command prints one document.
+  // JSON as it is, in one line or as YAML, whichever was asked for. A command prints one document, or lines.
   void PrintJson(const std::string& json) const;
 
   // Says on standard error what went wrong and returns the exit code for it.
@@ -72,15 +88,21 @@ class Context {
 
  private:
   Context() = default;
+  absl::StatusOr<std::vector<ChosenEndpoint>> Endpoints(Role role) const;
 
   Output output_ = Output::kTable;
   bool quiet_ = false;
   bool on_terminal_ = false;
   bool json_lines_ = false;
   std::string* capture_ = nullptr;
+  std::string* captured_notes_ = nullptr;
   client::PrintStyle style_;
+  std::optional<int> width_;
+  client::ColorWhen color_ = client::ColorWhen::kAuto;
   std::chrono::milliseconds timeout_{0};
-  std::string endpoint_;
+  bool several_ = false;
+  std::vector<std::string> endpoints_;
+  std::string endpoints_from_;
   client::TlsFiles tls_;
   ChosenEndpoint asked_;
 };

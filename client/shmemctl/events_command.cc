@@ -10,7 +10,10 @@
 
 #include "client/print/event_printer.h"
 #include "client/print/resource_name.h"
+#include "client/print/structured.h"
 #include "client/shmemctl/follow_events.h"
+#include "client/shmemctl/names.h"
+#include "client/shmemctl/show.h"
 
 namespace shmemd::shmemctl {
 namespace {
@@ -58,26 +61,30 @@ absl::StatusOr<v1::ListEventsRequest> MakeRequest(const EventsArguments& argumen
   return request;
 }
 
+void PrintEvents(const Context& context, const client::AnsweredList<v1::ListEventsResponse>& answers) {
+  if (!context.quiet()) {
+    if (!HasAny(answers, &v1::ListEventsResponse::events)) return context.Note("no events");
+    return context.Print(client::RenderEvents(answers, context.style()));
+  }
+  for (const auto& [endpoint, answer] : answers) {
+    for (const v1::Event& event : answer->events()) {
+      context.Print(absl::StrCat(endpoint, endpoint.empty() ? "" : " ", event.revision(), " ",
+                                 v1::Event::Type_Name(event.type()), "\n"));
+    }
+  }
+}
+
+Reading<v1::ListEventsResponse> ReadingOfEvents(const v1::ListEventsRequest& request) {
+  return {.ask = [request](const client::Client& client) { return client.ListEvents(request); },
+          .json = [](const v1::ListEventsResponse& answer) { return client::ToJson(answer, "events"); },
+          .print = PrintEvents};
+}
+
 ExitCode Events(Context& context, const EventsArguments& arguments) {
   const auto request = MakeRequest(arguments);
   if (!request.ok()) return context.Fail(request.status());
   if (arguments.follow) return FollowEvents(context, *request);
-  auto client = context.Connect(Role::kInspector);
-  if (!client.ok()) return context.Fail(client.status());
-  const auto list = client->ListEvents(*request);
-  if (!list.ok()) return context.Fail(list.status(), context.asked());
-  if (context.structured()) {
-    context.PrintMessage(*list, "events");
-  } else if (context.quiet()) {
-    for (const v1::Event& event : list->events()) {
-      context.Print(absl::StrCat(event.revision(), " ", v1::Event::Type_Name(event.type()), "\n"));
-    }
-  } else if (list->events().empty()) {
-    context.Note("no events");
-  } else {
-    context.Print(client::RenderEvents(*list, context.style()));
-  }
-  return ExitCode::kOk;
+  return ReadOrWatch(context, false, request->parent(), ReadingOfEvents(*request));
 }
 
 }  // namespace

@@ -8,49 +8,103 @@
 #include <array>
 #include <cerrno>
 #include <csignal>
+#include <utility>
 
 namespace shmemd::shmemctl {
 namespace {
 
-sigset_t EndingSignals() {
+sigset_t Signals() {
   sigset_t signals;
   sigemptyset(&signals);
-  sigaddset(&signals, SIGINT);
-  sigaddset(&signals, SIGTERM);
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGWINCH, SIGCONT}) sigaddset(&signals, signal);
   return signals;
 }
 
 base::UniqueFd BlockedSignals() {
-  const sigset_t signals = EndingSignals();
+  const sigset_t signals = Signals();
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   return base::UniqueFd(signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK));
 }
 
+// Who is in the background must leave the terminal alone.
+bool InForeground() { return ::isatty(STDIN_FILENO) == 1 && ::tcgetpgrp(STDIN_FILENO) == ::getpgrp(); }
+
 }  // namespace
 
-Follow::Follow() : signals_(BlockedSignals()), news_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+Follow::Follow(bool keys)
+    : signals_(BlockedSignals()), news_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)), keys_(keys) {
   // A reader that is gone ends the waiting, also when it goes in the middle of a line.
   signal(SIGPIPE, SIG_IGN);
+  GrabKeys();
+}
+
+Follow::~Follow() { ReleaseKeys(); }
+
+void Follow::GrabKeys() {
+  termios now = {};
+  if (!keys_ || !InForeground() || ::tcgetattr(STDIN_FILENO, &now) != 0) return;
+  if (!before_) before_ = now;
+  now.c_lflag &= ~static_cast<tcflag_t>(ICANON | ECHO);
+  ::tcsetattr(STDIN_FILENO, TCSANOW, &now);
+}
+
+void Follow::ReleaseKeys() {
+  if (before_ && InForeground()) ::tcsetattr(STDIN_FILENO, TCSANOW, &*before_);
+  before_.reset();
+}
+
+Follow::Wake Follow::ReadSignals() {
+  signalfd_siginfo info = {};
+  bool resized = false;
+  while (::read(signals_.get(), &info, sizeof info) == sizeof info) {
+    const int number = static_cast<int>(info.ssi_signo);
+    if (number != SIGWINCH && number != SIGCONT) return Wake::kEnd;
+    // The shell had the terminal meanwhile.
+    if (number == SIGCONT) GrabKeys();
+    resized = true;
+  }
+  return resized ? Wake::kResize : Wake::kTimeout;
+}
+
+bool Follow::ReadKeys() {
+  char key = 0;
+  if (!InForeground()) return false;
+  if (::read(STDIN_FILENO, &key, 1) != 1) return true;
+  return key == 'q' || key == 'Q';
 }
 
 Follow::Wake Follow::Poll(std::chrono::milliseconds timeout, bool for_news) {
   // Of standard output only whether its reader is gone, which poll always tells.
-  std::array<pollfd, 3> entries = {
-      {{signals_.get(), POLLIN, 0}, {STDOUT_FILENO, 0, 0}, {news_.get(), POLLIN, 0}}};
-  const int ready = poll(entries.data(), for_news ? 3 : 2, static_cast<int>(timeout.count()));
+  const int input = before_ && for_news ? STDIN_FILENO : -1;
+  std::array<pollfd, 4> entries = {{{signals_.get(), POLLIN, 0},
+                                    {STDOUT_FILENO, 0, 0},
+                                    {input, POLLIN, 0},
+                                    {for_news ? news_.get() : -1, POLLIN, 0}}};
+  const int ready = poll(entries.data(), entries.size(), static_cast<int>(timeout.count()));
   if (ready < 0) return errno == EINTR ? Wake::kTimeout : Wake::kEnd;
-  if (entries[0].revents != 0 || (entries[1].revents & (POLLERR | POLLHUP)) != 0) return Wake::kEnd;
-  if (entries[2].revents == 0) return Wake::kTimeout;
+  if ((entries[1].revents & (POLLERR | POLLHUP)) != 0) return Wake::kEnd;
+  if (entries[0].revents != 0) return ReadSignals();
+  if (entries[2].revents != 0) return ReadKeys() ? Wake::kEnd : Wake::kResize;
+  if (entries[3].revents == 0) return Wake::kTimeout;
   eventfd_t count = 0;
   eventfd_read(news_.get(), &count);
   return Wake::kNews;
 }
 
-Follow::Wake Follow::Wait(std::chrono::milliseconds timeout) { return Poll(timeout, true); }
+Follow::Wake Follow::Wait(std::chrono::milliseconds timeout) {
+  return std::exchange(resized_, false) ? Wake::kResize : Poll(timeout, true);
+}
 
-bool Follow::EndsWithin(std::chrono::milliseconds time) { return Poll(time, false) == Wake::kEnd; }
+bool Follow::EndsWithin(std::chrono::milliseconds time) {
+  const Wake wake = Poll(time, false);
+  resized_ = resized_ || wake == Wake::kResize;
+  return wake == Wake::kEnd;
+}
 
-void Follow::EndAtOnce() { _exit(0); }
+void Follow::EndAtOnce() {
+  ReleaseKeys();
+  _exit(0);
+}
 
 void Follow::Notify() { eventfd_write(news_.get(), 1); }
 

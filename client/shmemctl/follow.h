@@ -1,8 +1,12 @@
-// What a command that goes on waits for: news, Ctrl-C, or the end of whoever reads its output. Made before
-// any thread is, used by one thread; Notify may come from any.
+// What a command that goes on waits for: news, the end (Ctrl-C, q on a terminal, whoever reads its output is
+// gone), another size of the terminal. Made before any thread is, used by one thread; Notify may come from
+// any. While it lives keys are neither shown nor gathered into lines, where it was asked for keys.
 #pragma once
 
+#include <termios.h>
+
 #include <chrono>
+#include <optional>
 
 #include "server/base/unique_fd.h"
 
@@ -10,25 +14,36 @@ namespace shmemd::shmemctl {
 
 class Follow {
  public:
-  // From here on SIGINT and SIGTERM end Wait instead of the program.
-  Follow();
+  // From here on SIGINT and SIGTERM end Wait instead of the program. `keys`: the key q does, too.
+  explicit Follow(bool keys = false);
+  ~Follow();
   Follow(const Follow&) = delete;
   Follow& operator=(const Follow&) = delete;
 
-  enum class Wake { kNews, kTimeout, kEnd };
+  // kResize: draw again, for the terminal has another size or somebody pressed a key.
+  enum class Wake { kNews, kTimeout, kResize, kEnd };
   Wake Wait(std::chrono::milliseconds timeout);
   // Whether the end comes within that time; news wait.
   bool EndsWithin(std::chrono::milliseconds time);
   // The end of the program, with success: nothing more is written, and nobody waited for.
-  [[noreturn]] static void EndAtOnce();
+  [[noreturn]] void EndAtOnce();
   // Wakes Wait, now or the next time.
   void Notify();
 
  private:
   Wake Poll(std::chrono::milliseconds timeout, bool for_news);
+  // What the signals that came are about.
+  Wake ReadSignals();
+  // Whether q was pressed, or nobody can press it any more.
+  bool ReadKeys();
+  void GrabKeys();
+  void ReleaseKeys();
 
   base::UniqueFd signals_;
   base::UniqueFd news_;
+  bool keys_ = false;              // wanted
+  bool resized_ = false;           // and nobody was told
+  std::optional<termios> before_;  // how the terminal was before; nullopt: as it is
 };
 
 }  // namespace shmemd::shmemctl

@@ -144,7 +144,7 @@ ExitCode FollowEvents(Context& context, const v1::ListEventsRequest& request) {
       return context.Fail(absl::DeadlineExceededError("no answer"), context.asked());
     }
     // The watcher's thread may wait for a reader of our output that never reads. All lines are flushed.
-    if (wake == Follow::Wake::kEnd || follow.EndsWithin(std::chrono::milliseconds(0))) Follow::EndAtOnce();
+    if (wake == Follow::Wake::kEnd || follow.EndsWithin(std::chrono::milliseconds(0))) follow.EndAtOnce();
     if (std::ferror(stdout) != 0) return ExitCode::kGeneric;
   }
 }

@@ -13,6 +13,7 @@
 #include "client/print/structured.h"
 #include "client/print/text.h"
 #include "client/shmemctl/command_line.h"
+#include "client/shmemctl/reading.h"
 
 namespace shmemd::shmemctl {
 namespace {
@@ -29,7 +30,6 @@ struct HealthArguments {
 // What one look showed.
 struct Look {
   absl::Status error;
-  ChosenEndpoint endpoint;
   std::string status;  // of grpc.health.v1
   bool serving = false;
   std::vector<v1::Backend> backends;
@@ -38,8 +38,8 @@ struct Look {
   bool healthy() const { return error.ok() && serving && down.empty(); }
 };
 
-void LookAtBackends(client::Client* client, Look* look) {
-  const auto list = client->ListBackends();
+void LookAtBackends(const client::Client& client, Look* look) {
+  const auto list = client.ListBackends();
   look->error = list.status();
   if (!list.ok()) return;
   look->backends.assign(list->backends().begin(), list->backends().end());
@@ -52,29 +52,30 @@ void LookAtBackends(client::Client* client, Look* look) {
   }
 }
 
-absl::StatusOr<Look> LookOnce(Context& context, bool backends) {
-  auto client = context.Connect(Role::kInspector);
-  if (!client.ok()) return client.status();
+Look LookOnce(const client::Client& client, bool backends) {
   Look look;
-  look.endpoint = context.asked();
-  const auto health = client->CheckHealth();
+  const auto health = client.CheckHealth();
   look.error = health.status();
   if (!health.ok()) return look;
   look.serving = health->serving;
   look.status = health->status;
-  if (backends) LookAtBackends(&*client, &look);
+  if (backends) LookAtBackends(client, &look);
   return look;
 }
 
-// Looks until all is well or the time is over.
-absl::StatusOr<Look> LookFor(Context& context, const HealthArguments& arguments) {
+// Looks until all is well or the time is over; with a new client each time, for one that could not connect
+// waits before it tries again.
+Look LookFor(const Context& context, const Source& source, const HealthArguments& arguments) {
   constexpr std::chrono::milliseconds kPause{100};
   const auto deadline = Clock::now() + std::chrono::duration<double>(arguments.wait_seconds);
-  while (true) {
-    auto look = LookOnce(context, arguments.backends);
-    if (!look.ok() || look->healthy() || Clock::now() + kPause > deadline) return look;
+  Look look = LookOnce(WithinTimeout(context, source), arguments.backends);
+  while (!look.healthy() && Clock::now() + kPause <= deadline) {
     std::this_thread::sleep_for(kPause);
+    const auto client = client::Client::Create(source.options);
+    if (!client.ok()) break;
+    look = LookOnce(*client, arguments.backends);
   }
+  return look;
 }
 
 // What shmemd said of itself, as its health service spells it, and beside it the state of each back-end.
@@ -94,27 +95,44 @@ std::string LookAsJson(const Look& look, bool backends) {
   return client::JsonObject(fields);
 }
 
-void PrintLook(const Context& context, const Look& look, bool backends) {
-  if (context.structured()) {
-    context.PrintJson(LookAsJson(look, backends));
-  } else if (!context.quiet()) {
-    std::string text = look.status;
-    if (backends) {
-      const size_t up = look.backends.size() - look.down.size();
-      absl::StrAppend(&text, ", ", up, " of ", look.backends.size(), " back-ends up");
-    }
-    context.Print(text += '\n');
-  }
+std::string Verdict(const Look& look, bool backends) {
+  if (!backends) return look.status;
+  const size_t up = look.backends.size() - look.down.size();
+  return absl::StrCat(look.status, ", ", up, " of ", look.backends.size(), " back-ends up");
+}
+
+void PrintLooks(const Context& context, const client::AnsweredList<Look>& looks, bool backends) {
   if (context.quiet()) return;
-  for (const std::string& line : look.down) context.Note(line);
+  client::Table table({{"HEALTH"}});
+  for (const auto& [endpoint, look] : looks) {
+    if (!context.several()) context.Print(Verdict(*look, backends) + "\n");
+    table.SetEndpoint(endpoint);
+    table.AddRow({Verdict(*look, backends)});
+  }
+  if (context.several()) context.Print(table.Render(context.style()));
+  for (const auto& [endpoint, look] : looks) {
+    for (const std::string& line : look->down) {
+      context.Note(absl::StrCat(endpoint, endpoint.empty() ? "" : ": ", line));
+    }
+  }
 }
 
 ExitCode Health(Context& context, const HealthArguments& arguments) {
-  const auto look = LookFor(context, arguments);
-  if (!look.ok()) return context.Fail(look.status());
-  if (!look->error.ok()) return context.Fail(look->error, look->endpoint);
-  PrintLook(context, *look, arguments.backends);
-  return look->healthy() ? ExitCode::kOk : ExitCode::kUnhealthy;
+  const auto sources = context.Sources();
+  if (!sources.ok()) return context.Fail(sources.status());
+  std::vector<absl::StatusOr<Look>> looks(sources->size());
+  ForEachAtOnce(sources->size(), [&](size_t i) {
+    Look look = LookFor(context, (*sources)[i], arguments);
+    const absl::Status error = look.error;
+    looks[i] = error.ok() ? absl::StatusOr<Look>(std::move(look)) : error;
+  });
+  const Reading<Look> reading{
+      .ask = nullptr,
+      .json = [&](const Look& look) { return LookAsJson(look, arguments.backends); },
+      .print = [&](const Context& to, const auto& list) { PrintLooks(to, list, arguments.backends); },
+      .judge = [](const Look& look) { return look.healthy() ? ExitCode::kOk : ExitCode::kUnhealthy; }};
+  const auto code = Conclude(context, *sources, looks, reading);
+  return code.ok() ? *code : context.Fail(code.status(), context.asked());
 }
 
 }  // namespace

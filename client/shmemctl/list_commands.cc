@@ -8,6 +8,9 @@
 #include "client/print/finding_printer.h"
 #include "client/print/region_printer.h"
 #include "client/print/resource_name.h"
+#include "client/print/structured.h"
+#include "client/shmemctl/fail_on.h"
+#include "client/shmemctl/names.h"
 #include "client/shmemctl/show.h"
 
 namespace shmemd::shmemctl {
@@ -24,26 +27,20 @@ absl::StatusOr<client::Target> ParseBackend(const std::string& text) {
   return target;
 }
 
-template <typename Items>
-std::string Names(const Items& items) {
-  std::string text;
-  for (const auto& item : items) absl::StrAppend(&text, client::ShortName(item.name()), "\n");
-  return text;
-}
-
-absl::StatusOr<ExitCode> ShowBackends(Context& context, const client::Client& client) {
-  const auto list = client.ListBackends();
-  if (!list.ok()) return list.status();
-  if (context.structured()) {
-    context.PrintMessage(*list, "backends");
-  } else if (context.quiet()) {
-    context.Print(Names(list->backends()));
-  } else if (list->backends().empty()) {
-    context.Note("no back-ends");
-  } else {
-    context.Print(client::RenderBackends(*list, context.style()));
-  }
-  return ExitCode::kOk;
+Reading<v1::ListBackendsResponse> ReadingOfBackends() {
+  using Answer = v1::ListBackendsResponse;
+  return {.ask = [](const client::Client& client) { return client.ListBackends(); },
+          .json = [](const Answer& answer) { return client::ToJson(answer, "backends"); },
+          .print =
+              [](const Context& context, const client::AnsweredList<Answer>& answers) {
+                if (context.quiet()) {
+                  PrintNames(context, answers, &Answer::backends);
+                } else if (!HasAny(answers, &Answer::backends)) {
+                  context.Note("no back-ends");
+                } else {
+                  context.Print(client::RenderBackends(answers, context.style()));
+                }
+              }};
 }
 
 // The back-ends that the list is about.
@@ -57,33 +54,38 @@ absl::StatusOr<v1::ListBackendsResponse> BackendsOf(const client::Client& client
   return list;
 }
 
-void PrintRegions(const Context& context, const v1::ListBackendsResponse& backends,
-                  const v1::ListRegionsResponse& regions) {
-  if (context.style().headers) {
+struct Regions {
+  v1::ListBackendsResponse backends;
+  v1::ListRegionsResponse list;
+};
+
+void PrintRegions(const Context& context, const client::AnsweredList<Regions>& answers) {
+  using List = v1::ListRegionsResponse;
+  client::AnsweredList<List> lists;
+  for (const auto& [endpoint, answer] : answers) lists.push_back({endpoint, &answer->list});
+  if (context.quiet()) return PrintNames(context, lists, &List::regions);
+  const bool any = HasAny(lists, &List::regions);
+  const v1::ListBackendsResponse& backends = answers.front().answer->backends;
+  // What was sent is worth a line for each back-end of one shmemd, but not for those of a whole fleet.
+  if (context.style().headers && !context.several()) {
     context.Print(client::RenderConfigs(backends, context.style()));
-    if (!regions.regions().empty()) context.Print("\n");
+    if (any) context.Print("\n");
   }
-  if (regions.regions().empty()) {
-    context.Note(backends.backends().empty() ? "no back-ends" : "no regions");
-  } else {
-    context.Print(client::RenderRegions(regions, context.style()));
-  }
+  if (any) return context.Print(client::RenderRegions(lists, context.style()));
+  context.Note(!context.several() && backends.backends().empty() ? "no back-ends" : "no regions");
 }
 
-absl::StatusOr<ExitCode> ShowRegions(Context& context, const client::Client& client,
-                                     const client::Target& target) {
-  const auto list = client.ListRegions(client::BackendName(target));
-  if (!list.ok()) return list.status();
-  if (context.structured()) {
-    context.PrintMessage(*list, "regions");
-  } else if (context.quiet()) {
-    context.Print(Names(list->regions()));
-  } else {
-    const auto backends = BackendsOf(client, target);
-    if (!backends.ok()) return backends.status();
-    PrintRegions(context, *backends, *list);
-  }
-  return ExitCode::kOk;
+Reading<Regions> ReadingOfRegions(const client::Target& target, bool with_backends) {
+  return {.ask = [target, with_backends](const client::Client& client) -> absl::StatusOr<Regions> {
+            auto list = client.ListRegions(client::BackendName(target));
+            if (!list.ok()) return list.status();
+            if (!with_backends) return Regions{.backends = {}, .list = *std::move(list)};
+            auto backends = BackendsOf(client, target);
+            if (!backends.ok()) return backends.status();
+            return Regions{*std::move(backends), *std::move(list)};
+          },
+          .json = [](const Regions& answer) { return client::ToJson(answer.list, "regions"); },
+          .print = PrintRegions};
 }
 
 struct RegionsArguments {
@@ -91,12 +93,12 @@ struct RegionsArguments {
   bool watch = false;
 };
 
-ExitCode Regions(Context& context, const RegionsArguments& arguments) {
+ExitCode ShowRegions(Context& context, const RegionsArguments& arguments) {
   const auto target = ParseBackend(arguments.backend);
   if (!target.ok()) return context.Fail(target.status());
-  return ShowOrWatch(
-      context, arguments.watch, client::BackendName(*target),
-      [&target](Context& to, const client::Client& client) { return ShowRegions(to, client, *target); });
+  const bool with_backends = !context.structured() && !context.quiet() && !context.several();
+  return ReadOrWatch(context, arguments.watch, client::BackendName(*target),
+                     ReadingOfRegions(*target, with_backends));
 }
 
 void PrintFeatures(const Context& context, const v1::Backend& backend) {
@@ -133,38 +135,36 @@ struct FindingsArguments {
   bool watch = false;
 };
 
-// Whether an open finding is as bad as --fail-on says.
-bool IsBad(const v1::ListFindingsResponse& list, const std::string& fail_on) {
-  if (fail_on == "never") return false;
-  const auto limit = fail_on == "error"     ? v1::Finding::ERROR
-                     : fail_on == "warning" ? v1::Finding::WARNING
-                                            : v1::Finding::INFO;
-  for (const v1::Finding& finding : list.findings()) {
-    if (finding.open() && finding.severity() >= limit) return true;
+void PrintFindings(const Context& context, const client::AnsweredList<v1::ListFindingsResponse>& answers,
+                   bool with_closed) {
+  if (!context.quiet()) {
+    if (!HasAny(answers, &v1::ListFindingsResponse::findings)) return context.Note("no findings");
+    return context.Print(client::RenderFindings(answers, context.style(), with_closed));
   }
-  return false;
-}
-
-void PrintFindings(const Context& context, const v1::ListFindingsResponse& list, bool with_closed) {
-  if (context.structured()) {
-    context.PrintMessage(list, "findings");
-  } else if (context.quiet()) {
-    for (const v1::Finding& finding : list.findings()) {
-      context.Print(absl::StrCat(client::ShortName(finding.resource()), " ", finding.code(), "\n"));
+  for (const auto& [endpoint, answer] : answers) {
+    for (const v1::Finding& finding : answer->findings()) {
+      context.Print(absl::StrCat(endpoint, endpoint.empty() ? "" : " ", client::ShortName(finding.resource()),
+                                 " ", finding.code(), "\n"));
     }
-  } else if (list.findings().empty()) {
-    context.Note("no findings");
-  } else {
-    context.Print(client::RenderFindings(list, context.style(), with_closed));
   }
 }
 
-absl::StatusOr<ExitCode> ShowFindings(Context& context, const client::Client& client,
-                                      const FindingsArguments& arguments, const std::string& parent) {
-  const auto list = client.ListFindings(parent, arguments.all);
-  if (!list.ok()) return list.status();
-  PrintFindings(context, *list, arguments.all);
-  return IsBad(*list, arguments.fail_on) ? ExitCode::kFindings : ExitCode::kOk;
+Reading<v1::ListFindingsResponse> ReadingOfFindings(const FindingsArguments& arguments,
+                                                    const std::string& parent) {
+  using Answer = v1::ListFindingsResponse;
+  const auto limit = ParseFailOn(arguments.fail_on);
+  return {.ask =
+              [parent, all = arguments.all](const client::Client& client) {
+                return client.ListFindings(parent, all);
+              },
+          .json = [](const Answer& answer) { return client::ToJson(answer, "findings"); },
+          .print =
+              [all = arguments.all](const Context& context, const client::AnsweredList<Answer>& answers) {
+                PrintFindings(context, answers, all);
+              },
+          .judge = [limit](const Answer& answer) {
+            return AnyAsBadAs(answer.findings(), limit) ? ExitCode::kFindings : ExitCode::kOk;
+          }};
 }
 
 ExitCode Findings(Context& context, const FindingsArguments& arguments) {
@@ -173,9 +173,7 @@ ExitCode Findings(Context& context, const FindingsArguments& arguments) {
   const std::string parent = client::BackendName(*target);
   // Without a back-end: with those about shmemd itself.
   const std::string listed = target->backend.empty() ? "" : parent;
-  return ShowOrWatch(context, arguments.watch, parent, [&](Context& to, const client::Client& client) {
-    return ShowFindings(to, client, arguments, listed);
-  });
+  return ReadOrWatch(context, arguments.watch, parent, ReadingOfFindings(arguments, listed));
 }
 
 }  // namespace
@@ -183,15 +181,16 @@ ExitCode Findings(Context& context, const FindingsArguments& arguments) {
 void AddListCommands(CommandLine* line) {
   auto watch = std::make_shared<bool>(false);
   CLI::App* backends =
-      line->Add("backends", "List the attached back-ends", "backends\nbackends -o wide\nbackends --watch",
-                [watch](Context& context) { return ShowOrWatch(context, *watch, "", ShowBackends); });
+      line->Add("backends", "List the attached back-ends",
+                "backends\nbackends -o wide\nbackends --watch\nbackends --endpoints-from fleet.txt",
+                [watch](Context& context) { return ReadOrWatch(context, *watch, "", ReadingOfBackends()); });
   AddWatchFlag(backends, watch.get());
 
   auto arguments = std::make_shared<RegionsArguments>();
   CLI::App* regions =
       line->Add("regions", "List shared memory regions, and what the back-end really sent about them",
                 "regions\nregions gpu0\nregions gpu0 --watch",
-                [arguments](Context& context) { return Regions(context, *arguments); });
+                [arguments](Context& context) { return ShowRegions(context, *arguments); });
   regions->add_option("BACKEND", arguments->backend, "Only of this back-end");
   AddWatchFlag(regions, &arguments->watch);
 
@@ -209,10 +208,7 @@ void AddListCommands(CommandLine* line) {
   command->add_option("BACKEND", findings->backend, "Only of this back-end");
   AddWatchFlag(command, &findings->watch);
   command->add_flag("--all", findings->all, "Those that no longer hold, too");
-  command
-      ->add_option("--fail-on", findings->fail_on,
-                   "Exit with 6 when an open one is at least this bad (never)")
-      ->check(CLI::IsMember(std::set<std::string>{"never", "info", "warning", "error"}));
+  AddFailOnFlag(command, &findings->fail_on);
 }
 
 }  // namespace shmemd::shmemctl

@@ -10,6 +10,8 @@
 
 #include "client/print/mapping_printer.h"
 #include "client/print/resource_name.h"
+#include "client/print/structured.h"
+#include "client/shmemctl/names.h"
 #include "client/shmemctl/show.h"
 
 namespace shmemd::shmemctl {
@@ -42,22 +44,22 @@ std::string OrderOf(const MappingsArguments& arguments) {
   return "";
 }
 
-absl::StatusOr<ExitCode> ShowMappings(Context& context, const client::Client& client,
-                                      const MappingsArguments& arguments, const std::string& parent) {
-  const auto list = client.ListMappings(parent, FilterOf(arguments), OrderOf(arguments));
-  if (!list.ok()) return list.status();
-  if (context.structured()) {
-    context.PrintMessage(*list, "mappings");
-  } else if (context.quiet()) {
-    for (const v1::Mapping& mapping : list->mappings()) {
-      context.Print(client::ShortName(mapping.name()) + "\n");
-    }
-  } else if (list->mappings().empty()) {
-    context.Note("no mappings");
-  } else {
-    context.Print(client::RenderMappings(*list, context.style()));
-  }
-  return ExitCode::kOk;
+Reading<v1::ListMappingsResponse> ReadingOfMappings(const MappingsArguments& arguments,
+                                                    const std::string& parent) {
+  using Answer = v1::ListMappingsResponse;
+  return {.ask = [parent, filter = FilterOf(arguments), order = OrderOf(arguments)](
+                     const client::Client& client) { return client.ListMappings(parent, filter, order); },
+          .json = [](const Answer& answer) { return client::ToJson(answer, "mappings"); },
+          .print =
+              [](const Context& context, const client::AnsweredList<Answer>& answers) {
+                if (context.quiet()) {
+                  PrintNames(context, answers, &Answer::mappings);
+                } else if (!HasAny(answers, &Answer::mappings)) {
+                  context.Note("no mappings");
+                } else {
+                  context.Print(client::RenderMappings(answers, context.style()));
+                }
+              }};
 }
 
 ExitCode Mappings(Context& context, const MappingsArguments& arguments) {
@@ -67,9 +69,7 @@ ExitCode Mappings(Context& context, const MappingsArguments& arguments) {
     return context.Fail(absl::InvalidArgumentError("--reverse goes with --sort size or --sort age"));
   }
   const std::string parent = client::RegionName(*target);
-  return ShowOrWatch(context, arguments.watch, parent, [&](Context& to, const client::Client& client) {
-    return ShowMappings(to, client, arguments, parent);
-  });
+  return ReadOrWatch(context, arguments.watch, parent, ReadingOfMappings(arguments, parent));
 }
 
 struct LookupArguments {

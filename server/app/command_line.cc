@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "server/app/config_file.h"
+#include "server/app/manual_pages.h"
 #include "server/app/version.h"
 
 namespace shmemd::app {
@@ -27,9 +28,10 @@ constexpr char kExamples[] = R"(Examples:
   shmemd --probe cam0=/run/backends/cam0.sock             ask once for the sizes and leave
   shmemd --config /etc/shmemd/shmemd.yaml                 as the file says; a flag beside it wins
   shmemd --run-dir /run/shmemd/vm7 --metrics-listen off   a second instance on one host
-
-Then: shmemctl regions; curl http://127.0.0.1:18044/metrics;
-  grpcurl -plaintext -unix /run/shmemd/api.sock vhost.shmem.v1.ShmemInspector/ListRegions)";
+  shmemctl regions                                        then: what people see
+  curl http://127.0.0.1:18044/metrics                     what Prometheus sees
+  grpcurl -plaintext -unix /run/shmemd/api.sock vhost.shmem.v1.ShmemInspector/ListRegions
+                                                          what programs see)";
 
 struct Given {
   std::string config_file;
@@ -103,6 +105,7 @@ ParsedCommandLine ParseCommandLine(int argc, char** argv) {
   app.set_version_flag("--version", absl::StrCat("shmemd ", kVersion));
   Given given;
   AddOptions(app, given);
+  AddManualPages(app);
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& success) {

@@ -14,11 +14,15 @@
 
 #include "server/app/command_line.h"
 #include "server/app/config_text.h"
+#include "server/app/service_notice.h"
 #include "server/app/shmemd_app.h"
 #include "server/app/version.h"
 #include "server/base/clock.h"
 
 namespace {
+
+// What the end takes beyond timeouts.shutdown, far more than it ever did.
+constexpr int64_t kMostEndMs = 20'000;
 
 // Each back-end needs a few descriptors and each mapping under way one more: the soft limit is made for
 // select(). Says for the log what it came to.
@@ -64,11 +68,14 @@ int Serve(const sigset_t& signals, int argc, char** argv, shmemd::app::ShmemdApp
   int number = 0;
   while (sigwait(&signals, &number) == 0 && number == SIGHUP) {
     spdlog::info("SIGHUP: reading the configuration again");
+    shmemd::app::NoticeReloading();
     const absl::StatusOr<shmemd::app::Config> config = shmemd::app::ReadConfigAgain(argc, argv);
     if (config.ok()) {
       app.Reload(*config);
+      shmemd::app::NoticeReady("serves");
     } else {
       spdlog::error("reload refused, nothing is changed: {}", std::string(config.status().message()));
+      shmemd::app::NoticeReady("serves; the last reload was refused, see the log");
     }
   }
   return number;
@@ -114,8 +121,10 @@ int main(int argc, char** argv) {
   for (const absl::string_view text : absl::StrSplit(summary, '\n')) {
     spdlog::info("{}", std::string(text));
   }
+  shmemd::app::NoticeReady("serves");
   const int end_signal = Serve(signals, argc, argv, **app);
   spdlog::info("{}: ending; another one ends at once", end_signal == SIGTERM ? "SIGTERM" : "SIGINT");
+  shmemd::app::NoticeStopping(config.shutdown_timeout_ms + kMostEndMs);
   (*app)->Drain([&signals] { return EndIsPending(signals); });
   app->reset();
   spdlog::info("ended");

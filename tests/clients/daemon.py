@@ -31,6 +31,10 @@ class Stage(ExitStack):
         self._start("shmem-demo-backend", "--socket", socket, *arguments).next_line("listening")
         return socket
 
+    def vmm(self, socket: Path, *arguments) -> None:
+        """A demo VMM at the socket, which shmemd or a back-end listens at."""
+        self._start("shmem-demo-vmm", "--connect", socket, *arguments)
+
     def shmemd(self, *arguments, name: str = "run", metrics: str = "off") -> "Shmemd":
         run_dir = self.directory / name
         process = self._start("shmemd", "--run-dir", run_dir, "--metrics-listen", metrics, *arguments)
@@ -42,7 +46,7 @@ class Shmemd:
 
     def __init__(self, run_dir: Path, process: Process, shmemctl: Path):
         self.api_socket, self.admin_socket = run_dir / "api.sock", run_dir / "admin.sock"
-        self.process, self._shmemctl = process, shmemctl
+        self.process, self.shmemctl = process, shmemctl
         process.next_line("admin on unix:")
 
     def address(self, words: str, place: int = -1) -> str:
@@ -51,5 +55,5 @@ class Shmemd:
 
     def ctl(self, *arguments: str) -> str:
         """What shmemctl prints, asked at the admin socket."""
-        command = [str(self._shmemctl), "--endpoint", f"unix:{self.admin_socket}", *arguments]
+        command = [str(self.shmemctl), "--endpoint", f"unix:{self.admin_socket}", *arguments]
         return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout

@@ -15,7 +15,7 @@ FOREIGN = [(re.compile(pattern), folders) for pattern, folders in rules.FOREIGN.
 
 
 def sources(root):
-    for top in ("server", "client", "tests"):
+    for top in ("manual", "server", "client", "tests"):
         for path in sorted((root / top).rglob("*")):
             if path.suffix in (".cc", ".h") and "target" not in path.parts:
                 yield path.relative_to(root).as_posix()
@@ -42,13 +42,13 @@ def include_violation(name, included, quoted):
         if included.startswith(begin):
             included = place + included[len(begin):]
     if folder is None:
-        if name.startswith(("server/", "client/")):
+        if name.startswith(("manual/", "server/", "client/")):
             return "lies in a folder that tests/layering/rules.py does not know"
         return None
-    ours = included.startswith(("server/", "client/", "tests/", "proto/")) or included.endswith(".pb.h")
+    ours = included.startswith(("manual/", "server/", "client/", "tests/", "proto/")) or included.endswith(".pb.h")
     if ours:
         return None if allowed(folder, included) else f"{folder} must not include {included}"
-    if quoted and name.startswith(("server/", "client/")):
+    if quoted and name.startswith(("manual/", "server/", "client/")):
         return f"includes start at the root: {included}"
     for pattern, folders in FOREIGN:
         if pattern.match(included) and folder not in folders:

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "CLI/CLI.hpp"
+#include "manual/page.h"
 #include "tests/peers/demo_backend.h"
 #include "tests/peers/demo_program.h"
 #include "tests/peers/misbehaviour.h"
@@ -40,15 +41,15 @@ std::string Footer() {
       "keeps one changing. SIGTERM and SIGINT end it; its socket goes with it.\n"
       "Exit code: 0; 1 with --once when something was UNEXPECTED; 2 for a wrong option, script or socket "
       "path.\n"
-      "\nA script is YAML, every key optional:\n\n";
+      "\nScript: YAML, every key optional:\n\n";
   text += ScriptExample();
   text +=
       "\nmap and unmap also know flags, fds, request, header_flags, header_size, payload_bytes, padding,\n"
       "piece_bytes, wait_for_ack and need_reply, to be wrong on purpose. Further steps:\n"
-      "  {truncate: {shmid, shm_offset, size}}   {raw: 0900 0000}   {close: channel}   {close: main}\n";
-  text += "\nMisbehaviours in what is offered:\n" + Names(Misbehaviour::Seen::kOffer);
-  text += "\nMisbehaviours in the answer to GET_SHMEM_CONFIG:\n" + Names(Misbehaviour::Seen::kConfigReply);
-  text += "\nMisbehaviours on the back-end channel:\n" + Names(Misbehaviour::Seen::kBackendChannel);
+      "  {truncate: {shmid, shm_offset, size}}\n  {raw: 0900 0000}\n  {close: channel}\n  {close: main}\n";
+  text += "\nMisbehaviours: wrong in what is offered\n" + Names(Misbehaviour::Seen::kOffer);
+  text += "\nWrong in the answer to GET_SHMEM_CONFIG:\n" + Names(Misbehaviour::Seen::kConfigReply);
+  text += "\nWrong on the back-end channel:\n" + Names(Misbehaviour::Seen::kBackendChannel);
   return text;
 }
 
@@ -108,9 +109,12 @@ int Main(int argc, char** argv) {
       "tells its\n"
       "shared memory regions (GET_SHMEM_CONFIG) and maps and unmaps (SHMEM_MAP, SHMEM_UNMAP) as a script "
       "says,\n"
-      "rightly or wrongly.");
+      "rightly or wrongly.",
+      "shmem-demo-backend");
   Options options;
   AddOptions(app, options);
+  manual::AddManFlag(app, {.summary = "a scriptable vhost-user back-end with shared memory regions",
+                           .sections = {{"See also", "shmem-demo-vmm(1), shmemd(8)"}}});
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "CLI/CLI.hpp"
+#include "manual/page.h"
 #include "tests/peers/demo_program.h"
 #include "tests/peers/demo_vmm.h"
 #include "tests/peers/vmm_misbehaviour.h"
@@ -33,10 +34,11 @@ std::string Footer() {
       "Exit code: 0; 1 when something was UNEXPECTED or nobody was there to connect to; 2 for a wrong "
       "option,\n"
       "script or socket path.\n"
-      "\nA script is YAML, every key optional:\n\n";
+      "\nScript: YAML, every key optional:\n\n";
   text += VmmScriptExample();
   text +=
-      "\nFurther steps: reset_device, {set_status: 0}, query, new_channel (a second SET_BACKEND_REQ_FD),\n"
+      "\nThere are also the steps reset_device, {set_status: 0}, query, new_channel (a second "
+      "SET_BACKEND_REQ_FD),\n"
       "close_channel, half_close, close, reconnect, stop_reading, second_frontend, {raw: HEX} on the main "
       "and\n"
       "{raw_answer: HEX} on the back-end channel.\n"
@@ -113,9 +115,12 @@ int Main(int argc, char** argv) {
       "A vhost-user front-end without a virtual machine, for demonstrations and tests of back-ends and "
       "relays:\n"
       "it starts a device as QEMU does, takes the back-end's maps and unmaps (SHMEM_MAP, SHMEM_UNMAP) into\n"
-      "windows of its own, and stops, resets and reconnects as a script says, rightly or wrongly.");
+      "windows of its own, and stops, resets and reconnects as a script says, rightly or wrongly.",
+      "shmem-demo-vmm");
   Options options;
   AddOptions(app, options);
+  manual::AddManFlag(app, {.summary = "a scriptable vhost-user front-end without a virtual machine",
+                           .sections = {{"See also", "shmem-demo-backend(1), shmemd(8)"}}});
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -1,0 +1,22 @@
+#include "client/shmemctl/command_line.h"
+
+namespace shmemd::shmemctl {
+
+void AddAllCommands(CommandLine* line) {
+  AddStatusCommand(line);
+  AddListCommands(line);
+  AddMappingCommands(line);
+  AddMapCommand(line);
+  AddEventsCommand(line);
+  AddDoctorCommand(line);
+  AddProbeCommand(line);
+  AddAttachCommand(line);
+  AddDetachCommand(line);
+  AddResetPeaksCommand(line);
+  AddRefreshCommand(line);
+  AddHealthCommand(line);
+  AddMetricsCommand(line);
+  AddVersionCommand(line);
+}
+
+}  // namespace shmemd::shmemctl

@@ -1,0 +1,20 @@
+# When this version was made, as manual pages and packages say it: the same whenever and wherever they are built.
+set(SHMEMD_RELEASE_EPOCH 1795392000)
+if(DEFINED ENV{SOURCE_DATE_EPOCH})
+  set(epoch_before $ENV{SOURCE_DATE_EPOCH})
+endif()
+set(ENV{SOURCE_DATE_EPOCH} ${SHMEMD_RELEASE_EPOCH})
+string(TIMESTAMP SHMEMD_RELEASE_DATE %Y-%m-%d UTC)
+string(TIMESTAMP SHMEMD_RELEASE_TIME "%a, %d %b %Y %H:%M:%S +0000" UTC)
+if(DEFINED epoch_before)
+  set(ENV{SOURCE_DATE_EPOCH} ${epoch_before})
+else()
+  unset(ENV{SOURCE_DATE_EPOCH})
+endif()
+
+# Where libraries go, below the prefix: Debian has a folder for each architecture.
+set(SHMEMD_LIB_DIR lib)
+if(CMAKE_LIBRARY_ARCHITECTURE)
+  set(SHMEMD_LIB_DIR lib/${CMAKE_LIBRARY_ARCHITECTURE})
+endif()
+file(RELATIVE_PATH SHMEMD_LIB_TO_PREFIX /${SHMEMD_LIB_DIR} /)
