@@ -67,7 +67,8 @@ check_proto() {
 }
 
 check_manifests() {
-  build/tools/venv/bin/python3 -B scripts/check_manifests.py deploy/k8s/base
+  python3 -B deploy/prometheus/make_prometheusrule.py --check
+  build/tools/venv/bin/python3 -B scripts/check_manifests.py deploy --bin-dir build/release/bin
 }
 
 failed=()
