@@ -86,9 +86,9 @@ ExitCode WatchOne(Context& context, const Sources& sources, const std::string& p
       }
     }
     if (!status.ok()) pictures.Broken(status);
-    std::fflush(stdout);
+    const bool written = context.Flush();
     if (follow.EndsWithin(milliseconds(0))) follow.EndAtOnce();
-    if (std::ferror(stdout) != 0) return ExitCode::kGeneric;
+    if (!written) return ExitCode::kGeneric;
     wake = follow.Wait(kMostPause);
     if (wake == Follow::Wake::kNews && follow.EndsWithin(kLeastPause)) break;
   }
@@ -103,8 +103,7 @@ ExitCode WatchSeveral(Context& context, const Sources& sources, const Show& show
     const auto code = pictures.Take(sources, show);
     if (!code.ok()) return context.Fail(code.status());
     if (*code == ExitCode::kUsage) return *code;
-    std::fflush(stdout);
-    if (std::ferror(stdout) != 0) return ExitCode::kGeneric;
+    if (!context.Flush()) return ExitCode::kGeneric;
   } while (follow.Wait(kPauseOfSeveral) != Follow::Wake::kEnd);
   return ExitCode::kOk;
 }
