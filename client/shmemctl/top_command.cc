@@ -193,9 +193,10 @@ Follow::Wake WaitUntil(Clock::time_point due, Follow& follow, Top& top, bool on_
 ExitCode RunTop(Context& context, const TopArguments& arguments) {
   const absl::Status possible = context.FollowOn(Piped::kBlocks);
   if (!possible.ok()) return context.Fail(possible);
+  // Before there are threads: those of gRPC shall not take our signals.
+  Follow follow(context.on_terminal());
   const auto sources = context.Sources();
   if (!sources.ok()) return context.Fail(sources.status());
-  Follow follow(context.on_terminal());
   Top top(context, *sources, arguments);
   const auto interval =
       std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(arguments.interval_seconds));

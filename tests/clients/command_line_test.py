@@ -237,6 +237,34 @@ class Check:
         return self._judge(f"{title} (full disk)", run, (1,))
 
 
+def picture_size(live: terminal.Terminal) -> tuple[int, int]:
+    """Columns and lines of the next picture, which does not fit."""
+    live.read_until(b"Ctrl-C ends", DEADLINE_S)
+    lines = live.read_until(b"more lines", DEADLINE_S).decode(errors="replace").replace("\r", "").split("\n")[1:]
+    return max(map(len, lines)), len(lines)
+
+
+def check_live(shmemctl: pathlib.Path, place: Place, check: Check) -> None:
+    """What draws again and again follows the terminal's size, ends by q and Ctrl-C, and leaves the terminal as it was."""
+    for words, key in (("top -d 0.2", "q"), ("top -d 0.2", "\x03"), ("status --watch", "q"), ("backends -w", "\x03")):
+        command = [str(shmemctl), *words.split(), "--endpoint", f"unix:{place.api}"]
+        env = terminal.environment(LC_ALL="C.UTF-8", TERM="xterm")
+        with terminal.Terminal(command, env, columns=120) as live:
+            live.read_until(b"Ctrl-C ends", DEADLINE_S)
+            if live.echoes():
+                check.problems.append(f"{words}: keys are shown")
+            live.resize(50, 12)
+            # One picture may have been on its way.
+            sizes = [picture_size(live) for _ in range(2)]
+            if sizes[-1][0] > 50 or sizes[-1][1] > 12:
+                check.problems.append(f"{words}: pictures of {sizes} on 50 x 12")
+            live.type(key)
+            run = live.finish(DEADLINE_S)
+            check.runs += 1
+            if run.code != 0 or not live.echoes():
+                check.problems.append(f"{words}: ended with {run.code} by {key!r}, keys shown: {live.echoes()}")
+
+
 def known_commands(shmemctl: pathlib.Path) -> list[str]:
     text = subprocess.run([shmemctl, "--help"], check=True, stdout=subprocess.PIPE, text=True).stdout
     section = re.search(r"Subcommands:\n(.*?)\n\n", text, re.S)
@@ -304,6 +332,7 @@ def main(programs: pathlib.Path) -> int:
             for command in commands:
                 for case in CASES.get(command, []):
                     check.row(place, command, case)
+        check_live(shmemctl, where[-1], check)
     for problem in check.problems:
         print(problem)
     print(f"{check.runs} runs, {len(check.problems)} problems")

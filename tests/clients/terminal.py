@@ -95,6 +95,10 @@ class Terminal:
     def resize(self, columns: int, rows: int) -> None:
         fcntl.ioctl(self._master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
+    def echoes(self) -> bool:
+        """Whether what is typed is shown, as it is unless somebody asked the terminal for keys."""
+        return bool(termios.tcgetattr(self._master)[3] & termios.ECHO)
+
     def type(self, text: str) -> None:
         os.write(self._master, text.encode())
 
