@@ -166,11 +166,10 @@ std::vector<int> BitsOf(uint64_t mask) {
 
 std::string ShmemLine(const v1::Features& features) {
   constexpr int kShmemBit = 22;
-  if (!features.has_shmem_feature_bit()) return "SHMEM is not offered\n";
-  if (features.shmem_feature_bit() == kShmemBit)
-    return absl::StrCat("SHMEM is offered at bit ", kShmemBit, "\n");
+  if (!features.has_shmem_feature_bit()) return "SHMEM is not offered";
+  if (features.shmem_feature_bit() == kShmemBit) return absl::StrCat("SHMEM is offered at bit ", kShmemBit);
   return absl::StrCat("SHMEM seems to be offered at bit ", features.shmem_feature_bit(),
-                      ", which is of an older dialect; ", kShmemBit, " is what the specification says\n");
+                      ", which is of an older dialect; ", kShmemBit, " is what the specification says");
 }
 
 }  // namespace
@@ -187,11 +186,13 @@ std::string RenderBackends(const AnsweredList<v1::ListBackendsResponse>& answers
 std::string RenderFeatures(const v1::Features& features, const PrintStyle& style) {
   std::string text;
   if (style.headers) {
-    text = ShmemLine(features);
-    absl::StrAppend(&text, "virtio features ", FormatHex(static_cast<int64_t>(features.virtio_features())),
-                    ", protocol features offered ",
-                    FormatHex(static_cast<int64_t>(features.offered_protocol_features())), ", acknowledged ",
-                    FormatHex(static_cast<int64_t>(features.acked_protocol_features())), "\n\n");
+    const int limit = style.wide ? 0 : style.terminal.width;
+    const auto hex = [](uint64_t bits) { return FormatHex(static_cast<int64_t>(bits)); };
+    const std::string masks =
+        absl::StrCat("virtio features ", hex(features.virtio_features()), ", protocol features offered ",
+                     hex(features.offered_protocol_features()), ", acknowledged ",
+                     hex(features.acked_protocol_features()));
+    text = absl::StrCat(Wrapped("", ShmemLine(features), limit), Wrapped("", masks, limit), "\n");
   }
   Table table({{"BIT", Align::kRight}, {"PROTOCOL FEATURE"}, {"OFFERED"}, {"ACKNOWLEDGED"}});
   const std::vector<int> bits = BitsOf(features.offered_protocol_features());

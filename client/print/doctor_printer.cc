@@ -21,9 +21,9 @@ constexpr int kWidthWithoutLimit = 100;
 std::string Tally(const std::vector<v1::Finding>& problems) {
   std::vector<std::string> parts;
   for (const auto severity : {v1::Finding::ERROR, v1::Finding::WARNING, v1::Finding::INFO}) {
-    const auto count = std::count_if(problems.begin(), problems.end(), [severity](const v1::Finding& finding) {
-      return finding.severity() == severity;
-    });
+    const auto count =
+        std::count_if(problems.begin(), problems.end(),
+                      [severity](const v1::Finding& finding) { return finding.severity() == severity; });
     if (count > 0) parts.push_back(absl::StrCat(count, " ", v1::Finding::Severity_Name(severity)));
   }
   return parts.empty() ? "no problems" : absl::StrJoin(parts, ", ");
@@ -33,8 +33,9 @@ std::string Title(const std::string& endpoint, const DoctorReport& report, const
   const std::string name = endpoint.empty() ? report.endpoint : endpoint;
   const std::string who =
       report.reached ? absl::StrCat("shmemd ", report.server_version, " at ", name) : name;
-  return absl::StrCat(Printable(who, style.terminal.utf8), ": ", report.checks.size(), " checks, ",
-                      Tally(WorstFirst(report.checks)), "\n");
+  const std::string title = absl::StrCat(Printable(who, style.terminal.utf8), ": ", report.checks.size(),
+                                         " checks, ", Tally(WorstFirst(report.checks)));
+  return Wrapped("", title, style.wide ? 0 : style.terminal.width);
 }
 
 void AddLines(const std::string& lead, const std::string& text, const PrintStyle& style, std::string* to) {
@@ -78,11 +79,11 @@ std::string RenderDoctor(const AnsweredList<DoctorReport>& reports, const PrintS
   std::vector<std::pair<std::string, v1::Finding>> problems;
   for (const auto& [endpoint, report] : reports) {
     if (style.headers) text += Title(endpoint, *report, style);
-    for (v1::Finding& finding : WorstFirst(report->checks)) problems.emplace_back(endpoint, std::move(finding));
+    for (v1::Finding& finding : WorstFirst(report->checks))
+      problems.emplace_back(endpoint, std::move(finding));
   }
-  std::stable_sort(problems.begin(), problems.end(), [](const auto& a, const auto& b) {
-    return a.second.severity() > b.second.severity();
-  });
+  std::stable_sort(problems.begin(), problems.end(),
+                   [](const auto& a, const auto& b) { return a.second.severity() > b.second.severity(); });
   if (!style.wide) {
     for (const auto& [endpoint, finding] : problems) text += Problem(endpoint, finding, style);
     return text;
@@ -109,14 +110,16 @@ std::string DoctorToJson(const DoctorReport& report) {
 JunitSuite DoctorToJunit(const DoctorReport& report, v1::Finding::Severity limit) {
   JunitSuite suite{.name = absl::StrCat("doctor of ", report.endpoint)};
   for (const DoctorCheck& check : report.checks) {
-    JunitCase& one = suite.cases.emplace_back(JunitCase{.class_name = ClassOf(check.subject), .name = check.name});
+    JunitCase& one =
+        suite.cases.emplace_back(JunitCase{.class_name = ClassOf(check.subject), .name = check.name});
     for (const v1::Finding& problem : check.problems) {
       if (problem.severity() < limit) continue;
       one.result = JunitCase::Result::kFailed;
       const std::string line = absl::StrCat(ShortName(problem.resource()), ": ", problem.summary());
       if (one.message.empty()) one.message = line;
-      absl::StrAppend(&one.text, one.text.empty() ? "" : " | ", v1::Finding::Severity_Name(problem.severity()), " ",
-                      problem.code(), " ", line, " Remedy: ", problem.remedy());
+      absl::StrAppend(&one.text, one.text.empty() ? "" : " | ",
+                      v1::Finding::Severity_Name(problem.severity()), " ", problem.code(), " ", line,
+                      " Remedy: ", problem.remedy());
     }
   }
   return suite;

@@ -35,7 +35,7 @@ std::string Summary(const v1::ProbeReport& report, const PrintStyle& style) {
       absl::StrCat("probe of ", Printable(report.socket(), style.terminal.utf8), ": ", tally.passed,
                    " passed, ", tally.failed, " failed, ", tally.skipped, " skipped");
   if (report.has_duration()) absl::StrAppend(&text, ", ", FormatDuration(report.duration()));
-  text += '\n';
+  text = Wrapped("", text, style.wide ? 0 : style.terminal.width);
   if (report.has_config()) absl::StrAppend(&text, "what it sent: ", DescribeConfig(report.config()), "\n");
   if (!report.failure().empty()) {
     const std::string failure =
@@ -86,7 +86,8 @@ JunitCase JunitOf(const Check& check) {
   if (check.result() == Check::PASSED) return one;
   one.result = check.result() == Check::FAILED ? JunitCase::Result::kFailed : JunitCase::Result::kSkipped;
   one.message = check.evidence();
-  if (check.result() == Check::FAILED) one.text = absl::StrCat(check.description(), " (", check.source(), ")");
+  if (check.result() == Check::FAILED)
+    one.text = absl::StrCat(check.description(), " (", check.source(), ")");
   return one;
 }
 

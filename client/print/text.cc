@@ -137,7 +137,7 @@ std::string Wrapped(std::string_view lead, std::string_view text, int width) {
     const std::string_view word = text.substr(0, text.find(' '));
     text.remove_prefix(std::min(word.size() + 1, text.size()));
     const int size = DisplayWidth(word);
-    if (column > margin && column + 1 + size > width) {
+    if (width > 0 && column > margin && column + 1 + size > width) {
       absl::StrAppend(&lines, "\n", std::string(static_cast<size_t>(margin), ' '));
       column = margin;
     }

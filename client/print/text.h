@@ -20,7 +20,8 @@ std::string Truncate(std::string_view text, int width, bool utf8);
 std::string Printable(std::string_view text, bool utf8);
 
 // Lines of at most `width` columns, broken at blanks; the first begins with `lead`, the others with as many
-// blanks. A word that is too long for a line has one of its own. Each ends with a newline.
+// blanks. A word that is too long for a line has one of its own. Each ends with a newline. `width` 0: one
+// line.
 std::string Wrapped(std::string_view lead, std::string_view text, int width);
 
 // `text` followed by blanks, or preceded by them, up to `width` columns.

@@ -2,7 +2,9 @@
 
 #include <absl/strings/str_cat.h>
 
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <set>
 #include <utility>
 #include <vector>
@@ -16,8 +18,8 @@ namespace shmemd::shmemctl {
 namespace {
 
 constexpr char kFooter[] =
-    R"(Endpoint: --endpoint, else SHMEMD_ENDPOINT, else unix:/run/shmemd/api.sock (to read)
-or unix:/run/shmemd/admin.sock (to change something). TLS for host:port: --ca,
+    R"(Endpoint: --endpoint, else SHMEMD_ENDPOINT, else unix:/run/shmemd/api.sock to
+read, unix:/run/shmemd/admin.sock to change something. TLS for host:port: --ca,
 --cert, --key, --server-name, else SHMEMD_CA, SHMEMD_CERT, SHMEMD_KEY,
 SHMEMD_SERVER_NAME.
 
@@ -94,7 +96,8 @@ void CommandLine::AddOutputFlags(CLI::App* app, bool junit) {
   app->add_option("-o,--output", options_.output, "Form of the output (table)")
       ->check(CLI::IsMember(outputs))
       ->group(kOutputGroup);
-  app->add_flag("-q,--quiet", options_.quiet, "Names only, or nothing but the exit code")->group(kOutputGroup);
+  app->add_flag("-q,--quiet", options_.quiet, "Names only, or nothing but the exit code")
+      ->group(kOutputGroup);
   app->add_flag("--no-headers", options_.no_headers, "Rows only")->group(kOutputGroup);
   app->add_flag("--bytes", options_.bytes, "Sizes as plain numbers of bytes")->group(kOutputGroup);
   app->add_option("--color", options_.color, "When to use colours (auto)")
@@ -180,8 +183,10 @@ int CommandLine::RunChosen() {
     return static_cast<int>(ExitCode::kUsage);
   }
   const ExitCode code = chosen_(*context);
-  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return static_cast<int>(code);
-  std::perror("shmemctl: standard output");
+  if (context->Flush()) return static_cast<int>(code);
+  // Who reads no further has read enough.
+  if (context->write_error() == EPIPE) return static_cast<int>(ExitCode::kOk);
+  std::fprintf(stderr, "shmemctl: standard output: %s\n", std::strerror(context->write_error()));
   return static_cast<int>(ExitCode::kGeneric);
 }
 

@@ -5,6 +5,7 @@
 #include <absl/time/time.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdio>
 
 #include "client/print/structured.h"
@@ -74,7 +75,8 @@ void Context::MeasureTerminal() {
 absl::StatusOr<std::vector<ChosenEndpoint>> Context::Endpoints(Role role) const {
   std::vector<ChosenEndpoint> endpoints;
   if (!several_) {
-    auto chosen = ChooseEndpoint(endpoints_.empty() ? "" : endpoints_.front(), role, client::ProcessEnvironment);
+    auto chosen =
+        ChooseEndpoint(endpoints_.empty() ? "" : endpoints_.front(), role, client::ProcessEnvironment);
     if (!chosen.ok()) return chosen.status();
     endpoints.push_back(*std::move(chosen));
     return endpoints;
@@ -125,8 +127,16 @@ void Context::Print(std::string_view text) const {
   if (capture_ != nullptr) {
     *capture_ += text;
   } else {
-    std::fwrite(text.data(), 1, text.size(), stdout);
+    errno = 0;
+    const bool written = std::fwrite(text.data(), 1, text.size(), stdout) == text.size();
+    if (!written && write_error_ == 0) write_error_ = errno;
   }
+}
+
+bool Context::Flush() const {
+  errno = 0;
+  if (std::fflush(stdout) != 0 && write_error_ == 0) write_error_ = errno;
+  return write_error_ == 0 && std::ferror(stdout) == 0;
 }
 
 void Context::Note(std::string_view text) const {
@@ -136,7 +146,7 @@ void Context::Note(std::string_view text) const {
     return;
   }
   // What was printed before comes before it also where both go to one file.
-  std::fflush(stdout);
+  Flush();
   std::fprintf(stderr, "%.*s\n", static_cast<int>(text.size()), text.data());
 }
 

@@ -66,8 +66,8 @@ class Context {
   const ChosenEndpoint& asked() const { return asked_; }
 
   // From here on the command shows one thing again and again: a message is a line of JSON, unless a terminal
-  // is drawn on, or text was asked for and is what programs get, too. InvalidArgument for flags that do not go
-  // with that.
+  // is drawn on, or text was asked for and is what programs get, too. InvalidArgument for flags that do not
+  // go with that.
   absl::Status FollowOn(Piped piped = Piped::kJson);
   bool on_terminal() const { return on_terminal_; }
   bool json_lines() const { return json_lines_; }
@@ -79,6 +79,10 @@ class Context {
 
   // To standard output.
   void Print(std::string_view text) const;
+  // Writes out what was printed. False: it cannot be, now or before.
+  bool Flush() const;
+  // Why what was printed could not be written first; 0: it could.
+  int write_error() const { return write_error_; }
   // A line to standard error.
   void Note(std::string_view text) const;
   // The message as JSON or YAML, whichever was asked for. `list_field`: see client::ToJson.
@@ -98,6 +102,7 @@ class Context {
   bool quiet_ = false;
   bool on_terminal_ = false;
   bool json_lines_ = false;
+  mutable int write_error_ = 0;
   std::string* capture_ = nullptr;
   std::string* captured_notes_ = nullptr;
   client::PrintStyle style_;

@@ -93,13 +93,15 @@ void AddEventsCommand(CommandLine* line) {
   auto arguments = std::make_shared<EventsArguments>();
   CLI::App* command =
       line->Add("events", "List what happened last, oldest first; also of back-ends that are gone",
-                "events\nevents gpu0 --since 10m\nevents -f\nevents gpu0/2 --type MAPPED,UNMAPPED -o json",
+                "events\nevents gpu0 --since 10m\nevents -f\nevents -f --endpoints-from fleet.txt\nevents "
+                "gpu0/2 --type MAPPED,UNMAPPED -o json",
                 [arguments](Context& context) { return Events(context, *arguments); });
   command->add_option("BACKEND[/SHMID]", arguments->target, "Only of this back-end or region");
   command->add_flag("-f,--follow", arguments->follow,
                     "Then those that come, until Ctrl-C; lines of JSON unless on a terminal");
-  command->add_option("--since", arguments->since,
-                      "Only from then on: 10m (so long ago) or 2026-03-01T12:00:00Z")
+  command
+      ->add_option("--since", arguments->since,
+                   "Only from then on: 10m (so long ago) or 2026-03-01T12:00:00Z")
       ->type_name("WHEN");
   command->add_option("--type", arguments->types, "Only of these types, as MAPPED,DISCONNECTED")
       ->delimiter(',')

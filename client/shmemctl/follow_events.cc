@@ -2,13 +2,19 @@
 
 #include <absl/strings/str_cat.h>
 
+#include <chrono>
 #include <cstdio>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "client/print/event_printer.h"
+#include "client/print/structured.h"
 #include "client/shmemctl/follow.h"
+#include "client/shmemctl/reading.h"
 #include "shmemd/watcher.h"
 
 namespace shmemd::shmemctl {
@@ -16,11 +22,15 @@ namespace {
 
 namespace v1 = ::vhost::shmem::v1;
 
+using Clock = std::chrono::steady_clock;
+
 // Prints on the watcher's thread: where nobody reads what is printed, the server does not go on either.
 class EventTail : public client::WatchSink {
  public:
-  EventTail(Context& context, client::Client client, v1::ListEventsRequest request, Follow* follow)
-      : context_(context), client_(std::move(client)), request_(std::move(request)), follow_(follow) {}
+  // `output` is held while something is printed: there may be other tails.
+  EventTail(Context& context, const Source& source, v1::ListEventsRequest request, Follow* follow,
+            std::mutex* output)
+      : context_(context), source_(source), request_(std::move(request)), follow_(follow), output_(output) {}
 
   void OnSnapshotBegin(client::SnapshotReason) override { gap_ = true; }
 
@@ -38,8 +48,7 @@ class EventTail : public client::WatchSink {
     if (!go_on) {
       End(status);
     } else if (retry_in > std::chrono::milliseconds(1000)) {
-      context_.Note(
-          absl::StrCat("shmemctl: connection lost, trying again: ", DescribeError(status, context_.asked())));
+      Note(absl::StrCat("connection lost, trying again: ", DescribeError(status, source_.endpoint)));
     }
     return go_on;
   }
@@ -58,11 +67,11 @@ class EventTail : public client::WatchSink {
   // What happened before, or while nothing was told: from the list, as far as it is kept. The connection may
   // break here, too: then whatever is told next is reason to try again.
   void CatchUp() {
-    const auto server = client_.GetServerInfo();
+    const auto server = source_.client.GetServerInfo();
     behind_ = !server.ok();
     if (behind_) return EndUnlessItHeals(server.status());
     NoteGap(server->start_time().SerializeAsString());
-    const absl::Status listed = client_.ForEachEvent(request_, [this](v1::Event& event) {
+    const absl::Status listed = source_.client.ForEachEvent(request_, [this](v1::Event& event) {
       Print(event);
       return true;
     });
@@ -74,10 +83,10 @@ class EventTail : public client::WatchSink {
 
   void NoteGap(const std::string& start) {
     if (start_ && start != *start_) {
-      context_.Note("shmemctl: shmemd was started anew; what happened in between is lost");
+      Note(absl::StrCat(Named(), "shmemd was started anew; what happened in between is lost"));
       last_ = 0;
     } else if (gap_) {
-      context_.Note("shmemctl: events may be missing here");
+      Note(absl::StrCat(Named(), "events may be missing here"));
     }
     start_ = start;
     gap_ = false;
@@ -90,13 +99,24 @@ class EventTail : public client::WatchSink {
   void Print(const v1::Event& event) {
     if (event.revision() <= last_) return;
     last_ = event.revision();
-    if (context_.json_lines()) {
-      context_.PrintMessage(event);
+    const std::lock_guard lock(*output_);
+    if (!context_.json_lines()) {
+      context_.Print(client::RenderEventLine(event, context_.style(), source_.label));
+    } else if (context_.several()) {
+      context_.PrintJson(AnswerJson(source_, client::ToJson(event)));
     } else {
-      context_.Print(client::RenderEventLine(event, context_.style()));
+      context_.PrintMessage(event);
     }
-    std::fflush(stdout);
+    context_.Flush();
   }
+
+  void Note(const std::string& text) {
+    const std::lock_guard lock(*output_);
+    context_.Note(absl::StrCat("shmemctl: ", text));
+  }
+
+  // Who tells it, where there are several.
+  std::string Named() const { return context_.several() ? absl::StrCat(source_.endpoint.text(), ": ") : ""; }
 
   void End(const absl::Status& status) {
     const std::lock_guard lock(mutex_);
@@ -105,9 +125,10 @@ class EventTail : public client::WatchSink {
   }
 
   Context& context_;
-  const client::Client client_;
+  const Source& source_;
   const v1::ListEventsRequest request_;
   Follow* const follow_;
+  std::mutex* const output_;
 
   // Of the watcher's thread alone.
   std::optional<std::string> start_;  // of the shmemd that numbered what was printed
@@ -126,25 +147,64 @@ client::WatchOptions OptionsOf(const v1::ListEventsRequest& request) {
   return options;
 }
 
+struct Tail {
+  std::unique_ptr<EventTail> events;
+  std::unique_ptr<client::Watcher> watcher;
+  bool over = false;
+};
+
+// Names those that ended, or that never answered where it is late. How many are left.
+size_t Bury(Context& context, const Sources& sources, std::vector<Tail>& tails, bool late,
+            std::mutex* output) {
+  size_t left = 0;
+  for (size_t i = 0; i < tails.size(); ++i) {
+    Tail& tail = tails[i];
+    if (tail.over) continue;
+    absl::Status ended = tail.events->ended();
+    if (ended.ok() && late && !tail.events->connected()) ended = absl::DeadlineExceededError("no answer");
+    // While nobody reads what is printed, nothing more is said.
+    std::unique_lock lock(*output, std::defer_lock);
+    if (ended.ok() || !lock.try_lock()) {
+      ++left;
+      continue;
+    }
+    tail.over = true;
+    context.Note(absl::StrCat("shmemctl: ", DescribeError(ended, sources[i].endpoint)));
+  }
+  return left;
+}
+
+ExitCode CodeOf(const Context& context, const std::vector<Tail>& tails) {
+  if (context.several()) return ExitCode::kUnreachable;
+  const absl::Status ended = tails.front().events->ended();
+  return ended.ok() ? ExitCode::kTimeout : ExitCodeOf(ended);
+}
+
 }  // namespace
 
 ExitCode FollowEvents(Context& context, const v1::ListEventsRequest& request) {
   const absl::Status possible = context.FollowOn();
   if (!possible.ok()) return context.Fail(possible);
-  Follow follow;
-  const auto connected = context.Connect(Role::kInspector);
-  if (!connected.ok()) return context.Fail(connected.status());
-  const client::Client client = connected->WithTimeout(context.timeout());
-  EventTail tail(context, client, request, &follow);
-  client::Watcher watcher(client, OptionsOf(request), &tail);
+  Follow follow(context.on_terminal());
+  const auto sources = context.Sources();
+  if (!sources.ok()) return context.Fail(sources.status());
+  std::mutex output;
+  std::vector<Tail> tails(sources->size());
+  for (size_t i = 0; i < tails.size(); ++i) {
+    const Source& source = (*sources)[i];
+    tails[i].events = std::make_unique<EventTail>(context, source, request, &follow, &output);
+    tails[i].watcher =
+        std::make_unique<client::Watcher>(source.client, OptionsOf(request), tails[i].events.get());
+  }
+  constexpr std::chrono::milliseconds kLong{60'000};
+  const auto late = Clock::now() + context.timeout();
   while (true) {
-    const Follow::Wake wake = follow.Wait(context.timeout());
-    if (const absl::Status ended = tail.ended(); !ended.ok()) return context.Fail(ended, context.asked());
-    if (wake == Follow::Wake::kTimeout && !tail.connected()) {
-      return context.Fail(absl::DeadlineExceededError("no answer"), context.asked());
-    }
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(late - Clock::now());
+    const Follow::Wake wake = follow.Wait(left.count() > 0 ? left : kLong);
     // The watcher's thread may wait for a reader of our output that never reads. All lines are flushed.
     if (wake == Follow::Wake::kEnd || follow.EndsWithin(std::chrono::milliseconds(0))) follow.EndAtOnce();
+    const bool is_late = Clock::now() >= late;
+    if (Bury(context, *sources, tails, is_late, &output) == 0) return CodeOf(context, tails);
     if (std::ferror(stdout) != 0) return ExitCode::kGeneric;
   }
 }

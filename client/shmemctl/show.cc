@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstdio>
 #include <mutex>
+#include <optional>
 
 #include "client/shmemctl/follow.h"
 #include "client/shmemctl/pictures.h"
@@ -60,8 +61,8 @@ class ChangeNotice : public client::WatchSink {
   absl::Status broken_;
 };
 
-ExitCode WatchOne(Context& context, const Sources& sources, const std::string& parent, const Show& show) {
-  Follow follow(context.on_terminal());
+ExitCode WatchOne(Context& context, Follow& follow, const Sources& sources, const std::string& parent,
+                  const Show& show) {
   const client::Client& client = sources.front().client;
   ChangeNotice notice(&follow);
   client::Watcher watcher(
@@ -86,9 +87,9 @@ ExitCode WatchOne(Context& context, const Sources& sources, const std::string& p
       }
     }
     if (!status.ok()) pictures.Broken(status);
-    std::fflush(stdout);
+    const bool written = context.Flush();
     if (follow.EndsWithin(milliseconds(0))) follow.EndAtOnce();
-    if (std::ferror(stdout) != 0) return ExitCode::kGeneric;
+    if (!written) return ExitCode::kGeneric;
     wake = follow.Wait(kMostPause);
     if (wake == Follow::Wake::kNews && follow.EndsWithin(kLeastPause)) break;
   }
@@ -96,15 +97,13 @@ ExitCode WatchOne(Context& context, const Sources& sources, const std::string& p
 }
 
 // Of several some may come and go: all are asked again and again.
-ExitCode WatchSeveral(Context& context, const Sources& sources, const Show& show) {
-  Follow follow(context.on_terminal());
+ExitCode WatchSeveral(Context& context, Follow& follow, const Sources& sources, const Show& show) {
   Pictures pictures(context);
   do {
     const auto code = pictures.Take(sources, show);
     if (!code.ok()) return context.Fail(code.status());
     if (*code == ExitCode::kUsage) return *code;
-    std::fflush(stdout);
-    if (std::ferror(stdout) != 0) return ExitCode::kGeneric;
+    if (!context.Flush()) return ExitCode::kGeneric;
   } while (follow.Wait(kPauseOfSeveral) != Follow::Wake::kEnd);
   return ExitCode::kOk;
 }
@@ -117,14 +116,17 @@ void AddWatchFlag(CLI::App* command, bool* watch) {
 }
 
 ExitCode ShowOrWatch(Context& context, bool watch, const std::string& parent, const Show& show) {
+  std::optional<Follow> follow;
   if (watch) {
     const absl::Status possible = context.FollowOn();
     if (!possible.ok()) return context.Fail(possible);
+    // Before there are threads: those of gRPC shall not take our signals.
+    follow.emplace(context.on_terminal());
   }
   const auto sources = context.Sources();
   if (!sources.ok()) return context.Fail(sources.status());
-  if (watch && context.several()) return WatchSeveral(context, *sources, show);
-  if (watch) return WatchOne(context, *sources, parent, show);
+  if (follow && context.several()) return WatchSeveral(context, *follow, *sources, show);
+  if (follow) return WatchOne(context, *follow, *sources, parent, show);
   const auto code = show(context, *sources);
   return code.ok() ? *code : context.Fail(code.status(), context.asked());
 }

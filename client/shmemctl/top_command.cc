@@ -77,8 +77,8 @@ class Top {
         order_(OrderOf(arguments.sort)),
         // Who does not answer holds up the others, so not for long.
         patience_(std::min(context.timeout(),
-                           std::max(milliseconds(2000), milliseconds(static_cast<int64_t>(
-                                                            arguments.interval_seconds * 1000))))),
+                           std::max(milliseconds(2000),
+                                    milliseconds(static_cast<int64_t>(arguments.interval_seconds * 1000))))),
         meters_(sources.size()),
         views_(sources.size()) {}
 
@@ -122,6 +122,7 @@ class Top {
       noted_ = notes;
     }
     printed_ = true;
+    context_.Flush();
   }
 
   ExitCode Code() const {
@@ -175,7 +176,7 @@ class Top {
   bool printed_ = false;
 };
 
-// Until the next look is due. kTimeout: it is.
+// Until the next look is due; draws again meanwhile if the terminal has another size. kTimeout: it is.
 Follow::Wake WaitUntil(Clock::time_point due, Follow& follow, Top& top, bool on_terminal) {
   while (true) {
     const auto left = std::chrono::duration_cast<milliseconds>(due - Clock::now());
@@ -183,7 +184,6 @@ Follow::Wake WaitUntil(Clock::time_point due, Follow& follow, Top& top, bool on_
     if (wake == Follow::Wake::kEnd) return wake;
     if (wake == Follow::Wake::kResize && on_terminal) {
       top.Print();
-      std::fflush(stdout);
     } else if (Clock::now() >= due - milliseconds(1)) {
       return Follow::Wake::kTimeout;
     }
@@ -193,12 +193,13 @@ Follow::Wake WaitUntil(Clock::time_point due, Follow& follow, Top& top, bool on_
 ExitCode RunTop(Context& context, const TopArguments& arguments) {
   const absl::Status possible = context.FollowOn(Piped::kBlocks);
   if (!possible.ok()) return context.Fail(possible);
+  // Before there are threads: those of gRPC shall not take our signals.
+  Follow follow(context.on_terminal());
   const auto sources = context.Sources();
   if (!sources.ok()) return context.Fail(sources.status());
-  Follow follow(context.on_terminal());
   Top top(context, *sources, arguments);
-  const auto interval = std::chrono::duration_cast<Clock::duration>(
-      std::chrono::duration<double>(arguments.interval_seconds));
+  const auto interval =
+      std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(arguments.interval_seconds));
   // The first look has nothing to compare with: only a terminal shows it.
   for (int64_t done = 0;; ++done) {
     const auto begin = Clock::now();
@@ -209,10 +210,10 @@ ExitCode RunTop(Context& context, const TopArguments& arguments) {
       return top.Code();
     }
     if (done > 0 || context.on_terminal()) top.Print();
-    std::fflush(stdout);
-    if (std::ferror(stdout) != 0) return ExitCode::kGeneric;
+    if (!context.Flush()) return ExitCode::kGeneric;
     if (arguments.iterations > 0 && done == arguments.iterations) return top.Code();
-    if (WaitUntil(begin + interval, follow, top, context.on_terminal()) == Follow::Wake::kEnd) return ExitCode::kOk;
+    if (WaitUntil(begin + interval, follow, top, context.on_terminal()) == Follow::Wake::kEnd)
+      return ExitCode::kOk;
   }
 }
 
@@ -220,10 +221,10 @@ ExitCode RunTop(Context& context, const TopArguments& arguments) {
 
 void AddTopCommand(CommandLine* line) {
   auto arguments = std::make_shared<TopArguments>();
-  CLI::App* command = line->Add(
-      "top", "Show what goes on: maps, bytes and failures a second, and how long answers take",
-      "top\ntop --sort used\ntop -d 5 -n 12 -o json\ntop --endpoints-from fleet.txt",
-      [arguments](Context& context) { return RunTop(context, *arguments); });
+  CLI::App* command =
+      line->Add("top", "Show what goes on: maps, bytes and failures a second, and how long answers take",
+                "top\ntop --sort used\ntop -d 5 -n 12 -o json\ntop --endpoints-from fleet.txt",
+                [arguments](Context& context) { return RunTop(context, *arguments); });
   command->add_option("-d,--interval", arguments->interval_seconds, "Seconds between two looks (1)")
       ->check(CLI::Range(0.1, 3600.0))
       ->type_name("SECONDS");

@@ -31,7 +31,8 @@ TEST(EndpointLabels, OfPathsWhatDiffersIsLeft) {
 }
 
 TEST(EndpointLabels, OneWithinTheOtherIsNeverEmpty) {
-  EXPECT_THAT(EndpointLabels({"unix:/run/api.sock", "unix:/run/x/api.sock"}), ElementsAre("api.sock", "x/api.sock"));
+  EXPECT_THAT(EndpointLabels({"unix:/run/api.sock", "unix:/run/x/api.sock"}),
+              ElementsAre("api.sock", "x/api.sock"));
 }
 
 TEST(EndpointLabels, OfHostsSharedDomainAndPortGo) {

@@ -3,13 +3,18 @@
 #include <google/protobuf/text_format.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "client/print/top_printer.h"
 #include "tests/client/golden_file.h"
 
 namespace shmemd::client {
 namespace {
+
+namespace v1 = ::vhost::shmem::v1;
 
 using std::chrono::milliseconds;
 
@@ -21,7 +26,8 @@ struct Counts {
   int64_t failures = 0;
 };
 
-RateLook LookAt(milliseconds when, const Counts& counts, const std::string& uid = "1", int64_t started = 100) {
+RateLook LookAt(milliseconds when, const Counts& counts, const std::string& uid = "1",
+                int64_t started = 100) {
   RateLook look;
   look.time = std::chrono::steady_clock::time_point(std::chrono::hours(1) + when);
   look.info.mutable_start_time()->set_seconds(started);
@@ -154,7 +160,8 @@ TEST(SortRates, MostFirstThenByNameAndUnknownLast) {
 }
 
 TEST(RenderTop, IsAsInTheGoldenFiles) {
-  TopView view{.interval_seconds = 1.0, .rates = {Rate("gpu0", 2, 12.34, 1 << 19), Rate("gpu0", 5, 20'000, 1 << 20)}};
+  TopView view{.interval_seconds = 1.0,
+               .rates = {Rate("gpu0", 2, 12.34, 1 << 19), Rate("gpu0", 5, 20'000, 1 << 20)}};
   view.rates[0].map_bytes = 123'456'789;
   view.rates[0].failures = 0.5;
   view.rates[0].acks = {.count = 3, .median_ns = 45'000, .max_ns = 1'200'000};

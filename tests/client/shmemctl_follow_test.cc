@@ -126,7 +126,7 @@ TEST_F(ShmemctlFollowTest, AWatchedListOnATerminalStaysInItsPlace) {
     ASSERT_TRUE(watch.Says("\x1b[2J\x1b[H"));
     ASSERT_TRUE(watch.Says("Ctrl-C ends\x1b[K"));
     fleet_.Attach(std::string("next-") + command);
-    ASSERT_TRUE(watch.Says("\x1b[J\x1b[H"));
+    ASSERT_TRUE(watch.Says("\x1b[J\x1b[?7h\x1b[H"));
     watch.Signal(SIGINT);
     EXPECT_EQ(watch.Finish().exit_code, 0);
   }

@@ -19,7 +19,8 @@ using ::testing::StartsWith;
 
 class Several : public ::testing::Test {
  protected:
-  std::vector<std::string> With(std::vector<std::string> arguments, const std::vector<std::string>& endpoints) const {
+  std::vector<std::string> With(std::vector<std::string> arguments,
+                                const std::vector<std::string>& endpoints) const {
     for (const std::string& endpoint : endpoints) arguments.insert(arguments.end(), {"--endpoint", endpoint});
     return arguments;
   }
@@ -32,7 +33,8 @@ class Several : public ::testing::Test {
 };
 
 TEST_F(Several, OneTableOverAll) {
-  for (const char* command : {"backends", "regions", "mappings", "findings", "status", "doctor", "version", "health"}) {
+  for (const char* command :
+       {"backends", "regions", "mappings", "findings", "status", "doctor", "version", "health"}) {
     const ProgramRun run = Both({command});
     EXPECT_EQ(run.exit_code, 0) << run.err;
     EXPECT_THAT(run.out, AnyOf(HasSubstr("ENDPOINT"), StartsWith("shmemd "))) << command;
@@ -42,8 +44,8 @@ TEST_F(Several, OneTableOverAll) {
 }
 
 TEST_F(Several, TheUnreachableAreNamedAndTheOthersPrinted) {
-  const ProgramRun run =
-      RunProgram("shmemctl", With({"regions"}, {one_.endpoint(), "unix:/nonexistent/a.sock", two_.endpoint()}));
+  const ProgramRun run = RunProgram(
+      "shmemctl", With({"regions"}, {one_.endpoint(), "unix:/nonexistent/a.sock", two_.endpoint()}));
   EXPECT_EQ(run.exit_code, 3);
   EXPECT_THAT(run.out, AllOf(HasSubstr("gpu0"), HasSubstr("vm0")));
   EXPECT_THAT(run.err, HasSubstr("cannot reach shmemd at unix:/nonexistent/a.sock (from --endpoint)"));
@@ -79,9 +81,13 @@ TEST_F(Several, NamesSayWhereTheyAre) {
 }
 
 TEST_F(Several, WhatDrawsOrChangesAsksOneOnly) {
-  const std::vector<std::vector<std::string>> commands = {
-      {"map"}, {"features", "gpu0"}, {"lookup", "gpu0/2", "0"}, {"detach", "gpu0"}, {"refresh", "gpu0"},
-      {"reset-peaks", "gpu0"}, {"attach", "x", "--probe", "/a"}};
+  const std::vector<std::vector<std::string>> commands = {{"map"},
+                                                          {"features", "gpu0"},
+                                                          {"lookup", "gpu0/2", "0"},
+                                                          {"detach", "gpu0"},
+                                                          {"refresh", "gpu0"},
+                                                          {"reset-peaks", "gpu0"},
+                                                          {"attach", "x", "--probe", "/a"}};
   for (const auto& command : commands) {
     const ProgramRun run = Both(command);
     EXPECT_EQ(run.exit_code, 2) << command.front();
@@ -96,8 +102,9 @@ TEST_F(Several, ASilentOneHoldsTheOthersNoLongerThanTheTimeout) {
   const FakeShmemd mute(silent);
   const FakeShmemd mute_too(silent);
   const auto begin = std::chrono::steady_clock::now();
-  const ProgramRun run =
-      RunProgram("shmemctl", With({"backends", "--timeout", "1"}, {mute.endpoint(), one_.endpoint(), mute_too.endpoint()}));
+  const ProgramRun run = RunProgram(
+      "shmemctl",
+      With({"backends", "--timeout", "1"}, {mute.endpoint(), one_.endpoint(), mute_too.endpoint()}));
   EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(5));
   EXPECT_EQ(run.exit_code, 3);
   EXPECT_THAT(run.out, HasSubstr("gpu0"));

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 import terminal
 from daemon import Shmemd, Stage
-from peers import CheckFailed
+from peers import CheckFailed, eventually
 
 RELAYED, MAPPINGS_EACH = 10, 10_000
 WIDE_REGIONS = 256
@@ -28,7 +28,7 @@ DEADLINE_S = 20.0
 # On an idle machine all take well below a second.
 PROMPT_S = 5.0
 # Of those that wait for an answer that never comes.
-TIMEOUT_S = 0.5
+TIMEOUT_S = 0.3
 SETUP_S = 120.0
 
 
@@ -113,8 +113,10 @@ def large_server(stage: Stage) -> Shmemd:
     begin = time.monotonic()
     flags = ["--frontend", f"wide={stage.backend('wide', '-q', script=wide_script())}"]
     script = mapping_script()
-    for i in range(RELAYED):
-        device = stage.backend(f"device{i}", "-q", script=script)
+    devices = [stage.backend(f"device{i}", "-q", script=script) for i in range(RELAYED)]
+    # A VMM does not wait long for its back-end.
+    eventually("back-ends are there", lambda: all(device.exists() for device in devices), True, SETUP_S)
+    for i, device in enumerate(devices):
         flags += ["--relay", f"relay{i}={stage.directory}/vmm{i}.sock,{device}"]
     server = stage.shmemd(*flags, name="large", metrics="127.0.0.1:0")
     script = stage.directory / "vmm.yaml"
@@ -143,11 +145,12 @@ class Check:
         command = place.command(self._shmemctl, name, case)
         codes = getattr(case, place.name)
         title = f"{place.name:7} {name} {case.arguments.format(free='FREE', metrics='METRICS')}".rstrip()
-        times = [
-            self._piped(title, command, codes, place, case),
-            self._on_terminal(title, command, codes, place, case),
+        times = [self._piped(title, command, codes, place, case)]
+        # Who waits is the same wherever the output goes.
+        times += [] if place.name == "silent" else [
+            self._on_terminal(title, command, codes, case),
             self._plain(title, command, codes, case),
-            self._json(title, command, codes, place, case),
+            self._json(title, command, codes, case),
             self._first_line(title, command, codes),
             self._full(title, command, codes),
         ]
@@ -182,7 +185,7 @@ class Check:
             self._wrong(title, "it said nothing")
         return self._judge(title, run, codes)
 
-    def _on_terminal(self, title: str, command: list[str], codes: tuple, place: Place, case: Case) -> float:
+    def _on_terminal(self, title: str, command: list[str], codes: tuple, case: Case) -> float:
         run = terminal.on_terminal(command, terminal.environment(LC_ALL="C.UTF-8"), DEADLINE_S)
         self._widths(title, run, case)
         return self._judge(f"{title} (terminal)", run, codes)
@@ -204,7 +207,7 @@ class Check:
         if len(widest) > 80 and not case.any_width:
             self._wrong(title, f"{len(widest)} columns on a terminal of 80: {widest!r}")
 
-    def _json(self, title: str, command: list[str], codes: tuple, place: Place, case: Case) -> float:
+    def _json(self, title: str, command: list[str], codes: tuple, case: Case) -> float:
         if not case.json:
             return 0
         run = terminal.in_pipe([*command, "-o", "json"], terminal.environment(), DEADLINE_S)
@@ -234,6 +237,34 @@ class Check:
         return self._judge(f"{title} (full disk)", run, (1,))
 
 
+def picture_size(live: terminal.Terminal) -> tuple[int, int]:
+    """Columns and lines of the next picture, which does not fit."""
+    live.read_until(b"Ctrl-C ends", DEADLINE_S)
+    lines = live.read_until(b"more lines", DEADLINE_S).decode(errors="replace").replace("\r", "").split("\n")[1:]
+    return max(map(len, lines)), len(lines)
+
+
+def check_live(shmemctl: pathlib.Path, place: Place, check: Check) -> None:
+    """What draws again and again follows the terminal's size, ends by q and Ctrl-C, and leaves the terminal as it was."""
+    for words, key in (("top -d 0.2", "q"), ("top -d 0.2", "\x03"), ("status --watch", "q"), ("backends -w", "\x03")):
+        command = [str(shmemctl), *words.split(), "--endpoint", f"unix:{place.api}"]
+        env = terminal.environment(LC_ALL="C.UTF-8", TERM="xterm")
+        with terminal.Terminal(command, env, columns=120) as live:
+            live.read_until(b"Ctrl-C ends", DEADLINE_S)
+            if live.echoes():
+                check.problems.append(f"{words}: keys are shown")
+            live.resize(50, 12)
+            # One picture may have been on its way.
+            sizes = [picture_size(live) for _ in range(2)]
+            if sizes[-1][0] > 50 or sizes[-1][1] > 12:
+                check.problems.append(f"{words}: pictures of {sizes} on 50 x 12")
+            live.type(key)
+            run = live.finish(DEADLINE_S)
+            check.runs += 1
+            if run.code != 0 or not live.echoes():
+                check.problems.append(f"{words}: ended with {run.code} by {key!r}, keys shown: {live.echoes()}")
+
+
 def known_commands(shmemctl: pathlib.Path) -> list[str]:
     text = subprocess.run([shmemctl, "--help"], check=True, stdout=subprocess.PIPE, text=True).stdout
     section = re.search(r"Subcommands:\n(.*?)\n\n", text, re.S)
@@ -256,13 +287,13 @@ def silent_socket(path: pathlib.Path) -> socket.socket:
     """Takes connections and says nothing."""
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(str(path))
-    listener.listen(64)
+    listener.listen(1024)
     return listener
 
 
 def places(stage: Stage) -> list[Place]:
     folder = stage.directory
-    free = str(stage.backend("free", "-q"))
+    free = str(stage.backend("free"))
     silent, nobody = silent_socket(folder / "silent.sock"), str(folder / "nobody.sock")
     stage.callback(silent.close)
     quiet = socket.create_server(("127.0.0.1", 0))
@@ -301,6 +332,7 @@ def main(programs: pathlib.Path) -> int:
             for command in commands:
                 for case in CASES.get(command, []):
                     check.row(place, command, case)
+        check_live(shmemctl, where[-1], check)
     for problem in check.problems:
         print(problem)
     print(f"{check.runs} runs, {len(check.problems)} problems")

@@ -63,11 +63,10 @@ class Shell:
     def __exit__(self, *_):
         self._terminal.__exit__()
 
-    def complete(self, typed: str, expected: str) -> str:
+    def complete(self, typed: str) -> str:
         """The line after Tab; then it is thrown away."""
         # Read back by the shell itself: what it shows is full of the cursor's travels.
         self._terminal.type(f"{typed}\t")
-        time.sleep(0)
         self._terminal.type("\x01: '\x05'\n")
         self._terminal.read_until(PROMPT.encode(), DEADLINE_S)
         self._terminal.type(self._last_line)
@@ -115,8 +114,9 @@ def check_all(programs: pathlib.Path, folder: pathlib.Path) -> list[str]:
         # What only the other shmemd has.
         expected = expected.format(folder=folder) if expected else typed + "er0 "
         for shell in opened:
-            got = shell.complete(typed, expected)
-            if got != expected:
+            got = shell.complete(typed)
+            # zsh takes the blank away again when the line is at its end.
+            if got.rstrip() != expected.rstrip() or (shell.name == "bash" and got != expected):
                 problems.append(f"{shell.name}: {typed!r} is completed to {got!r}, expected {expected!r}")
         problems += filter(None, [check_fish(programs, folder, typed, expected)])
     for shell in opened:

@@ -79,7 +79,8 @@ class Terminal:
                                        stderr=slave if err is None else err, cwd=cwd, start_new_session=True,
                                        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
         os.close(slave)
-        self.out = b""
+        self.out = b""      # all of it
+        self._unread = b""  # since the last read_until
 
     def __enter__(self):
         return self
@@ -94,34 +95,53 @@ class Terminal:
     def resize(self, columns: int, rows: int) -> None:
         fcntl.ioctl(self._master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
+    def echoes(self) -> bool:
+        """Whether what is typed is shown, as it is unless somebody asked the terminal for keys."""
+        return bool(termios.tcgetattr(self._master)[3] & termios.ECHO)
+
     def type(self, text: str) -> None:
         os.write(self._master, text.encode())
 
-    def read_until(self, wanted: bytes | None, deadline_s: float) -> bytes:
-        """What came since the last call, up to and with these bytes; None: up to the end. Escapes are taken out."""
+    def read_until(self, wanted: bytes, deadline_s: float) -> bytes:
+        """What came since the last call, up to and with these bytes. Escapes are taken out."""
         end = time.monotonic() + deadline_s
-        seen = b""
         while True:
-            left = end - time.monotonic()
-            if left <= 0 or not select.select([self._master], [], [], left)[0]:
-                raise TimeoutError(f"no {wanted!r} within {deadline_s:g} s, but {seen!r}")
+            shown = ESCAPE.sub(b"", self._unread)
+            if wanted in shown:
+                to = shown.index(wanted) + len(wanted)
+                self._unread = shown[to:]
+                return shown[:to]
+            left = max(0.0, end - time.monotonic())
+            if not select.select([self._master], [], [], left)[0]:
+                raise TimeoutError(f"no {wanted!r} within {deadline_s:g} s, but {shown!r}")
             try:
                 some = os.read(self._master, 65536)
             except OSError as error:
                 if error.errno != errno.EIO:
                     raise
                 some = b""
-            seen += some
-            self.out += some
-            if wanted is not None and wanted in ESCAPE.sub(b"", seen):
-                return ESCAPE.sub(b"", seen)
             if not some:
-                if wanted is None:
-                    return ESCAPE.sub(b"", seen)
-                raise EOFError(f"it ended without {wanted!r}: {seen!r}")
+                raise EOFError(f"it ended without {wanted!r}: {shown!r}")
+            self._unread += some
+            self.out += some
+
+    def _read_to_end(self, deadline_s: float) -> bytes:
+        end = time.monotonic() + deadline_s
+        parts = []
+        while select.select([self._master], [], [], max(0.0, end - time.monotonic()))[0]:
+            try:
+                some = os.read(self._master, 65536)
+            except OSError as error:
+                if error.errno != errno.EIO:
+                    raise
+                some = b""
+            if not some:
+                return b"".join(parts)
+            parts.append(some)
+        raise TimeoutError(f"it goes on after {deadline_s:g} s")
 
     def finish(self, deadline_s: float) -> Run:
-        self.read_until(None, deadline_s)
+        self.out += self._read_to_end(deadline_s)
         err = self._child.stderr.read() if self._child.stderr else b""
         code = self._child.wait(deadline_s)
         return Run(code, self.out, err, time.monotonic() - self._begin)
