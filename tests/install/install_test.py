@@ -161,7 +161,7 @@ class InstallTest(unittest.TestCase):
 
     def test_each_component_is_what_it_says(self):
         for component, expected in (("server", {"shmemd", "shmemd.8.gz", "shmemd.yaml.5.gz"}),
-                                    ("ctl", {"shmemctl", "shmemctl.1.gz"}),
+                                    ("ctl", {"shmemctl", "shmemctl.1.gz", "_shmemctl", "shmemctl.fish"}),
                                     ("demo", {"shmem-demo-backend", "shmem-demo-backend.1.gz", "shmem-demo-vmm",
                                               "shmem-demo-vmm.1.gz"})):
             folder = self.folder / component
