@@ -7,6 +7,7 @@ void AddAllCommands(CommandLine* line) {
   AddListCommands(line);
   AddMappingCommands(line);
   AddMapCommand(line);
+  AddTopCommand(line);
   AddEventsCommand(line);
   AddDoctorCommand(line);
   AddProbeCommand(line);
@@ -17,6 +18,7 @@ void AddAllCommands(CommandLine* line) {
   AddHealthCommand(line);
   AddMetricsCommand(line);
   AddVersionCommand(line);
+  AddCompletionCommand(line);
 }
 
 }  // namespace shmemd::shmemctl

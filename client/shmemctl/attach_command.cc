@@ -186,17 +186,21 @@ ExitCode Attach(Context& context, const AttachArguments& arguments) {
 }
 
 void AddHow(CLI::App* command, AttachArguments* arguments) {
-  CLI::Option_group* how = command->add_option_group("How", "How shmemd is to look at it");
-  how->add_option(
-         "--relay", arguments->relay,
-         "Next to a running VM: listens at VMM, connects to BACKEND; listen: or connect: in front says "
-         "otherwise")
-      ->type_name("VMM,BACKEND");
-  how->add_option("--frontend", arguments->frontend, "Developing a back-end: shmemd is its only front-end")
-      ->type_name("SOCKET");
-  how->add_option("--probe", arguments->probe, "Only sizes: shmemd connects, asks once and leaves")
-      ->type_name("SOCKET");
-  how->require_option(0, 1);
+  CLI::Option* relay =
+      command
+          ->add_option("--relay", arguments->relay,
+                       "Next to a running VM: listens at VMM, connects to BACKEND; listen: or connect: in "
+                       "front says otherwise")
+          ->type_name("VMM,BACKEND");
+  CLI::Option* frontend = command
+                              ->add_option("--frontend", arguments->frontend,
+                                           "Developing a back-end: shmemd is its only front-end")
+                              ->type_name("SOCKET");
+  CLI::Option* probe =
+      command->add_option("--probe", arguments->probe, "Only sizes: shmemd connects, asks once and leaves")
+          ->type_name("SOCKET");
+  relay->excludes(frontend)->excludes(probe);
+  frontend->excludes(probe);
 }
 
 void AddRelayFlags(CLI::App* command, AttachArguments* arguments) {
@@ -227,7 +231,7 @@ void AddAttachCommand(CommandLine* line) {
   CLI::App* command = line->Add(
       "attach", "Have shmemd look at a back-end (needs the admin role)",
       "attach gpu0 --frontend /run/backends/gpu0.sock\n"
-      "attach media0 --relay /run/vhost-user/media0.sock,/run/backends/media0.sock --guard protect\n"
+      "attach media0 --relay /run/vm/media0.sock,/run/backends/media0.sock\n"
       "attach cam0 --probe /run/backends/cam0.sock --validate-only",
       [arguments](Context& context) { return Attach(context, *arguments); });
   command->add_option("ID", arguments->id, "What to call it: small letters, digits, - and .")->required();

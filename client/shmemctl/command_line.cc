@@ -8,25 +8,30 @@
 #include <vector>
 
 #include "client/print/text.h"
+#include "client/shmemctl/completion.h"
+#include "client/shmemctl/help_format.h"
 #include "client/shmemctl/manual_page.h"
 
 namespace shmemd::shmemctl {
 namespace {
 
 constexpr char kFooter[] =
-    R"(Endpoint: --endpoint, else SHMEMD_ENDPOINT, else unix:/run/shmemd/api.sock (to read) or
-unix:/run/shmemd/admin.sock (to change something). TLS for host:port: --ca, --cert, --key, --server-name, else
-SHMEMD_CA, SHMEMD_CERT, SHMEMD_KEY, SHMEMD_SERVER_NAME.
+    R"(Endpoint: --endpoint, else SHMEMD_ENDPOINT, else unix:/run/shmemd/api.sock (to read)
+or unix:/run/shmemd/admin.sock (to change something). TLS for host:port: --ca,
+--cert, --key, --server-name, else SHMEMD_CA, SHMEMD_CERT, SHMEMD_KEY,
+SHMEMD_SERVER_NAME.
 
-Exit codes: 0 ok, 1 failed, 2 wrong usage, 3 unreachable, 4 not found, 5 unhealthy, 6 findings (--fail-on),
-7 timeout.
+Exit codes: 0 ok, 1 failed, 2 wrong usage, 3 unreachable (of several endpoints:
+one of them), 4 not found, 5 unhealthy, 6 findings (--fail-on), 7 timeout.
 
 Examples:
-  shmemctl backends
+  shmemctl status
   shmemctl regions gpu0
   shmemctl map gpu0/2
   shmemctl mappings gpu0/2 --watch
-  shmemctl events -f -o json
+  shmemctl top --sort used
+  shmemctl doctor --fail-on warning
+  shmemctl status --endpoints-from fleet.txt
   shmemctl attach gpu0 --frontend /run/backends/gpu0.sock
   shmemctl probe /run/backends/gpu0.sock
 )";
@@ -75,6 +80,7 @@ std::vector<std::string> FlagsOf(const CLI::App& app) {
 
 CommandLine::CommandLine()
     : app_("Shows what shmemd knows about the VIRTIO shared memory of vhost-user back-ends.", "shmemctl") {
+  app_.formatter(MakeHelpFormat());
   app_.require_subcommand(1);
   app_.set_version_flag("--version", std::string("shmemctl ") + SHMEMD_VERSION);
   app_.footer(kFooter);
@@ -82,40 +88,61 @@ CommandLine::CommandLine()
   AddManualPage(app_);
 }
 
-void CommandLine::AddCommonFlags(CLI::App* app, bool junit) {
-  const std::set<std::string> outputs = junit
-                                            ? std::set<std::string>{"table", "wide", "json", "yaml", "junit"}
-                                            : std::set<std::string>{"table", "wide", "json", "yaml"};
-  app->add_option("-o,--output", options_.output, "Form of the output")->check(CLI::IsMember(outputs));
-  app->add_flag("-q,--quiet", options_.quiet, "Names only, or nothing but the exit code");
-  app->add_flag("--no-headers", options_.no_headers, "Rows only");
-  app->add_flag("--bytes", options_.bytes, "Sizes as plain numbers of bytes");
+void CommandLine::AddOutputFlags(CLI::App* app, bool junit) {
+  std::vector<std::string> outputs = {"table", "wide", "json", "yaml"};
+  if (junit) outputs.emplace_back("junit");
+  app->add_option("-o,--output", options_.output, "Form of the output (table)")
+      ->check(CLI::IsMember(outputs))
+      ->group(kOutputGroup);
+  app->add_flag("-q,--quiet", options_.quiet, "Names only, or nothing but the exit code")->group(kOutputGroup);
+  app->add_flag("--no-headers", options_.no_headers, "Rows only")->group(kOutputGroup);
+  app->add_flag("--bytes", options_.bytes, "Sizes as plain numbers of bytes")->group(kOutputGroup);
+  app->add_option("--color", options_.color, "When to use colours (auto)")
+      ->check(CLI::IsMember(std::vector<std::string>{"auto", "always", "never"}))
+      ->group(kOutputGroup);
+  app->add_option("--width", options_.width, "Columns to print in; the terminal's by default")
+      ->check(CLI::Range(0, 10000))
+      ->type_name("COLUMNS")
+      ->group(kOutputGroup);
+}
+
+void CommandLine::AddConnectionFlags(CLI::App* app) {
   // Each of them takes one word, so that what comes next may be a BACKEND.
   app->add_option_function<std::vector<std::string>>(
          "--endpoint",
          [this](const std::vector<std::string>& endpoints) {
            options_.endpoints.insert(options_.endpoints.end(), endpoints.begin(), endpoints.end());
          },
-         "Where shmemd is: unix:/path or host:port; repeat it to ask several at once")
+         "Where shmemd is: unix:/path or host:port; repeat it to ask several at once (SHMEMD_ENDPOINT)")
       ->type_name("ENDPOINT")
       ->expected(1)
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+      ->group(kConnectionGroup);
   app->add_option("--endpoints-from", options_.endpoints_from,
-                  "Ask several: a file with one endpoint a line, # for comments; - is standard input")
-      ->type_name("FILE");
+                  "Ask several at once: a file with one endpoint a line; - is standard input")
+      ->type_name("FILE")
+      ->group(kConnectionGroup);
+  app->add_option("--timeout", options_.timeout, "How long the command may take: 5s, 500ms (10s)")
+      ->type_name("DURATION")
+      ->group(kConnectionGroup);
   app->add_option("--ca", options_.tls.ca, "TLS: who signed the server's certificate (SHMEMD_CA)")
-      ->type_name("FILE");
+      ->type_name("FILE")
+      ->group(kConnectionGroup);
   app->add_option("--cert", options_.tls.certificate, "TLS: the certificate to show (SHMEMD_CERT)")
-      ->type_name("FILE");
-  app->add_option("--key", options_.tls.key, "TLS: its key (SHMEMD_KEY)")->type_name("FILE");
+      ->type_name("FILE")
+      ->group(kConnectionGroup);
+  app->add_option("--key", options_.tls.key, "TLS: its key (SHMEMD_KEY)")
+      ->type_name("FILE")
+      ->group(kConnectionGroup);
   app->add_option("--server-name", options_.tls.server_name,
                   "TLS: name in the server's certificate, if not the host's (SHMEMD_SERVER_NAME)")
-      ->type_name("NAME");
-  app->add_option("--timeout", options_.timeout, "How long the command may take (10s)");
-  app->add_option("--color", options_.color, "When to use colours (auto)")
-      ->check(CLI::IsMember(std::set<std::string>{"auto", "always", "never"}));
-  app->add_option("--width", options_.width, "Columns to print in; the terminal's by default")
-      ->check(CLI::Range(0, 10000));
+      ->type_name("NAME")
+      ->group(kConnectionGroup);
+}
+
+void CommandLine::AddCommonFlags(CLI::App* app, bool junit) {
+  AddOutputFlags(app, junit);
+  AddConnectionFlags(app);
 }
 
 CLI::App* CommandLine::Add(const std::string& name, const std::string& summary, const std::string& examples,
@@ -158,7 +185,16 @@ int CommandLine::RunChosen() {
   return static_cast<int>(ExitCode::kGeneric);
 }
 
+int CommandLine::CompleteWords(const std::vector<std::string>& words) const {
+  const std::string lines = CompletionLines(Complete(app_, words, NamesOfServers()));
+  std::fwrite(lines.data(), 1, lines.size(), stdout);
+  return 0;
+}
+
 int CommandLine::Run(int argc, char** argv) {
+  // Asked by the scripts of `completion`, with words that need not make sense yet.
+  const std::vector<std::string> words(argv + 1, argv + argc);
+  if (!words.empty() && words.front() == "__complete") return CompleteWords({words.begin() + 1, words.end()});
   try {
     app_.parse(argc, argv);
   } catch (const CLI::Success& asked) {

@@ -21,11 +21,17 @@ class CommandLine {
   CLI::App* Add(const std::string& name, const std::string& summary, const std::string& examples,
                 Action action, bool junit = false);
 
+  // Every command with its flags, arguments and examples.
+  const CLI::App& app() const { return app_; }
+
   // Reads the arguments, does what they say, and returns the exit code of the program.
   int Run(int argc, char** argv);
 
  private:
   void AddCommonFlags(CLI::App* app, bool junit);
+  void AddOutputFlags(CLI::App* app, bool junit);
+  void AddConnectionFlags(CLI::App* app);
+  int CompleteWords(const std::vector<std::string>& words) const;
   int RunChosen();
   int Refuse(const CLI::ParseError& error) const;
 
@@ -53,6 +59,6 @@ void AddRefreshCommand(CommandLine* line);
 void AddHealthCommand(CommandLine* line);
 void AddMetricsCommand(CommandLine* line);
 void AddVersionCommand(CommandLine* line);
-void AddCompletionCommands(CommandLine* line);
+void AddCompletionCommand(CommandLine* line);
 
 }  // namespace shmemd::shmemctl

@@ -112,12 +112,12 @@ absl::StatusOr<client::Client> Context::Connect(Role role) {
   return sources->front().client.WithDeadline(std::chrono::system_clock::now() + timeout_);
 }
 
-absl::Status Context::FollowOn() {
+absl::Status Context::FollowOn(Piped piped) {
   if (quiet_ || output_ == Output::kYaml) {
     return absl::InvalidArgumentError("-q and -o yaml do not go with what is followed; try -o json");
   }
   on_terminal_ = ::isatty(STDOUT_FILENO) == 1 && output_ != Output::kJson;
-  json_lines_ = !on_terminal_;
+  json_lines_ = output_ == Output::kJson || (!on_terminal_ && piped == Piped::kJson);
   return absl::OkStatus();
 }
 

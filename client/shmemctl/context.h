@@ -19,6 +19,9 @@
 
 namespace shmemd::shmemctl {
 
+// What is written where no terminal is, unless -o json says it.
+enum class Piped { kJson, kBlocks };
+
 enum class Output { kTable, kWide, kJson, kYaml, kJunit };
 
 // The flags that every command has.
@@ -63,8 +66,9 @@ class Context {
   const ChosenEndpoint& asked() const { return asked_; }
 
   // From here on the command shows one thing again and again: a message is a line of JSON, unless a terminal
-  // is drawn on. InvalidArgument for flags that do not go with that.
-  absl::Status FollowOn();
+  // is drawn on, or text was asked for and is what programs get, too. InvalidArgument for flags that do not go
+  // with that.
+  absl::Status FollowOn(Piped piped = Piped::kJson);
   bool on_terminal() const { return on_terminal_; }
   bool json_lines() const { return json_lines_; }
   // What is printed and noted goes there until the next call; nullptr: to standard output and error.

@@ -99,9 +99,11 @@ void AddEventsCommand(CommandLine* line) {
   command->add_flag("-f,--follow", arguments->follow,
                     "Then those that come, until Ctrl-C; lines of JSON unless on a terminal");
   command->add_option("--since", arguments->since,
-                      "Only from then on: 10m (so long ago) or 2026-03-01T12:00:00Z");
+                      "Only from then on: 10m (so long ago) or 2026-03-01T12:00:00Z")
+      ->type_name("WHEN");
   command->add_option("--type", arguments->types, "Only of these types, as MAPPED,DISCONNECTED")
-      ->delimiter(',');
+      ->delimiter(',')
+      ->type_name("TYPES");
 }
 
 }  // namespace shmemd::shmemctl

@@ -144,7 +144,8 @@ void AddHealthCommand(CommandLine* line) {
                                 [arguments](Context& context) { return Health(context, *arguments); });
   command->add_flag("--backends", arguments->backends, "Every back-end must be ACTIVE or PROBED, too");
   command->add_option("--wait", arguments->wait_seconds, "Keep looking for so many seconds until all is well")
-      ->check(CLI::Range(0.0, 86400.0));
+      ->check(CLI::Range(0.0, 86400.0))
+      ->type_name("SECONDS");
 }
 
 }  // namespace shmemd::shmemctl

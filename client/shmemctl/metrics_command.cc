@@ -29,7 +29,8 @@ void AddMetricsCommand(CommandLine* line) {
             "metrics\nmetrics --metrics-endpoint '[::1]:18044'",
             [address](Context& context) { return Metrics(context, *address); })
       ->add_option("--metrics-endpoint", *address, "Where the metrics are (127.0.0.1:18044)")
-      ->envname("SHMEMD_METRICS_ENDPOINT");
+      ->envname("SHMEMD_METRICS_ENDPOINT")
+      ->type_name("HOST:PORT");
 }
 
 }  // namespace shmemd::shmemctl

@@ -40,7 +40,8 @@ TEST(Errors, WrongUsage) {
 TEST(Errors, HelpOfEachCommandHasExamples) {
   for (const char* command :
        {"backends", "regions", "mappings", "map", "features", "findings", "probe", "refresh", "health",
-        "metrics", "version", "events", "lookup", "attach", "detach", "reset-peaks"}) {
+        "metrics", "version", "events", "lookup", "attach", "detach", "reset-peaks", "status",
+        "doctor", "top", "completion"}) {
     const ProgramRun run = RunProgram("shmemctl", {command, "--help"});
     EXPECT_EQ(run.exit_code, 0);
     EXPECT_THAT(run.out, HasSubstr(std::string("Examples:\n  shmemctl ") + command));

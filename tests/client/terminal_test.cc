@@ -60,17 +60,29 @@ TEST(Terminal, Utf8ByTheFirstVariableThatIsSet) {
   EXPECT_FALSE(utf8({{"LC_ALL", "C"}, {"LANG", "C.UTF-8"}}));
 }
 
+// What surrounds each picture: lines are not broken meanwhile, and nothing of the one before is left below.
+std::string Shown(const std::string& begin, const std::string& lines) {
+  return begin + "\x1b[?7l" + lines + "\x1b[J\x1b[?7h";
+}
+
 TEST(Screen, DrawsOverWhatWasThere) {
   Screen screen;
-  EXPECT_EQ(screen.Draw("one\ntwo\n", 50), "\x1b[2J\x1b[Hone\x1b[K\ntwo\x1b[K\n\x1b[J");
-  EXPECT_EQ(screen.Draw("three\n", 50), "\x1b[Hthree\x1b[K\n\x1b[J");
+  EXPECT_EQ(screen.Draw("one\ntwo\n", 50, 80), Shown("\x1b[2J\x1b[H", "one\x1b[K\ntwo\x1b[K\n"));
+  EXPECT_EQ(screen.Draw("three\n", 50, 80), Shown("\x1b[H", "three\x1b[K\n"));
+}
+
+TEST(Screen, BeginsAnewWhereTheSizeIsAnother) {
+  Screen screen;
+  screen.Draw("one\n", 50, 80);
+  EXPECT_EQ(screen.Draw("one\n", 50, 40), Shown("\x1b[2J\x1b[H", "one\x1b[K\n"));
+  EXPECT_EQ(screen.Draw("one\n", 50, 40), Shown("\x1b[H", "one\x1b[K\n"));
 }
 
 TEST(Screen, WhatDoesNotFitIsCounted) {
-  EXPECT_EQ(Screen().Draw("a\nb\nc\nd\n", 4),
-            "\x1b[2J\x1b[Ha\x1b[K\nb\x1b[K\n... 2 more lines\x1b[K\n\x1b[J");
-  EXPECT_EQ(Screen().Draw("a\nb\nc\n", 4), "\x1b[2J\x1b[Ha\x1b[K\nb\x1b[K\nc\x1b[K\n\x1b[J");
-  EXPECT_EQ(Screen().Draw("a\nb\nc\nd\n", 0), "\x1b[2J\x1b[Ha\x1b[K\nb\x1b[K\nc\x1b[K\nd\x1b[K\n\x1b[J");
+  const std::string clear = "\x1b[2J\x1b[H";
+  EXPECT_EQ(Screen().Draw("a\nb\nc\nd\n", 4, 80), Shown(clear, "a\x1b[K\nb\x1b[K\n... 2 more lines\x1b[K\n"));
+  EXPECT_EQ(Screen().Draw("a\nb\nc\n", 4, 80), Shown(clear, "a\x1b[K\nb\x1b[K\nc\x1b[K\n"));
+  EXPECT_EQ(Screen().Draw("a\nb\nc\nd\n", 0, 0), Shown(clear, "a\x1b[K\nb\x1b[K\nc\x1b[K\nd\x1b[K\n"));
 }
 
 }  // namespace

@@ -7,7 +7,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "interop"))
 
-from peers import Process  # noqa: E402
+from peers import Process, eventually  # noqa: E402
 
 
 class Stage(ExitStack):
@@ -28,7 +28,11 @@ class Stage(ExitStack):
             file = self.directory / f"{name}.yaml"
             file.write_text(script)
             arguments = ("--script", file, *arguments)
-        self._start("shmem-demo-backend", "--socket", socket, *arguments).next_line("listening")
+        process = self._start("shmem-demo-backend", "--socket", socket, *arguments)
+        if "-q" in arguments:
+            eventually(f"{socket} is there", socket.exists, True, deadline_s=60)
+        else:
+            process.next_line("listening")
         return socket
 
     def vmm(self, socket: Path, *arguments) -> None:

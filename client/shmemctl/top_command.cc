@@ -1,0 +1,238 @@
+// top: what goes on, region by region, again and again.
+#include <absl/strings/numbers.h>
+#include <absl/strings/str_cat.h>
+#include <absl/time/clock.h>
+#include <absl/time/time.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <memory>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "client/print/screen.h"
+#include "client/print/structured.h"
+#include "client/print/top_printer.h"
+#include "client/shmemctl/follow.h"
+#include "client/shmemctl/show.h"
+
+namespace shmemd::shmemctl {
+namespace {
+
+namespace v1 = ::vhost::shmem::v1;
+
+using Clock = std::chrono::steady_clock;
+using std::chrono::milliseconds;
+
+struct TopArguments {
+  double interval_seconds = 1;
+  int64_t iterations = 0;
+  std::string sort = "maps";
+};
+
+client::RateOrder OrderOf(const std::string& word) {
+  const std::vector<std::pair<const char*, client::RateOrder>> orders = {
+      {"unmaps", client::RateOrder::kUnmaps},   {"bytes", client::RateOrder::kBytes},
+      {"mapped", client::RateOrder::kMapped},   {"used", client::RateOrder::kUsed},
+      {"at-risk", client::RateOrder::kAtRisk},  {"failures", client::RateOrder::kFailures},
+      {"latency", client::RateOrder::kLatency}, {"name", client::RateOrder::kName}};
+  for (const auto& [name, order] : orders) {
+    if (word == name) return order;
+  }
+  return client::RateOrder::kMaps;
+}
+
+absl::StatusOr<client::RateLook> Look(const client::Client& client, const client::RateMeter& meter) {
+  client::RateLook look;
+  auto info = client.GetServerInfo();
+  if (!info.ok()) return info.status();
+  look.info = *std::move(info);
+  auto backends = client.ListBackends();
+  if (!backends.ok()) return backends.status();
+  look.backends = *std::move(backends);
+  auto regions = client.ListRegions();
+  look.time = Clock::now();
+  if (!regions.ok()) return regions.status();
+  look.regions = *std::move(regions);
+  v1::ListEventsRequest request;
+  for (const v1::Event::Type type :
+       {v1::Event::MAPPED, v1::Event::MAP_FAILED, v1::Event::UNMAPPED, v1::Event::UNMAP_FAILED}) {
+    request.add_types(type);
+  }
+  if (meter.newest_event()) *request.mutable_since() = *meter.newest_event();
+  auto events = client.ListEvents(request);
+  if (!events.ok()) return events.status();
+  look.events = *std::move(events);
+  return look;
+}
+
+class Top {
+ public:
+  Top(Context& context, const Sources& sources, const TopArguments& arguments)
+      : context_(context),
+        sources_(sources),
+        order_(OrderOf(arguments.sort)),
+        // Who does not answer holds up the others, so not for long.
+        patience_(std::min(context.timeout(),
+                           std::max(milliseconds(2000), milliseconds(static_cast<int64_t>(
+                                                            arguments.interval_seconds * 1000))))),
+        meters_(sources.size()),
+        views_(sources.size()) {}
+
+  // Asks all. What the only one of them said that did not answer; OK else.
+  absl::Status Read() {
+    const bool first = !any_;
+    const auto patience = first ? context_.timeout() : patience_;
+    ForEachAtOnce(sources_.size(), [&](size_t i) {
+      const auto client = sources_[i].client.WithDeadline(std::chrono::system_clock::now() + patience);
+      const auto look = Look(client, meters_[i]);
+      if (!look.ok()) {
+        views_[i] = look.status();
+        return;
+      }
+      client::TopView view{.interval_seconds = std::nullopt, .rates = meters_[i].Take(*look)};
+      view.interval_seconds = meters_[i].interval();
+      views_[i] = std::move(view);
+    });
+    any_ = any_ || std::any_of(views_.begin(), views_.end(), [](const auto& view) { return view.ok(); });
+    return context_.several() ? absl::OkStatus() : views_.front().status();
+  }
+
+  // Whether anybody ever answered.
+  bool any() const { return any_; }
+
+  void Print() {
+    const std::string notes = Notes();
+    if (context_.on_terminal()) {
+      context_.MeasureTerminal();
+      const std::string title =
+          absl::FormatTime("%H:%M:%S UTC, q or Ctrl-C ends", absl::Now(), absl::UTCTimeZone());
+      context_.Print(screen_.Draw(absl::StrCat(title, "\n\n", Table(), notes.empty() ? "" : "\n", notes),
+                                  client::RowsOf(fileno(stdout)), client::ColumnsOf(fileno(stdout))));
+    } else {
+      if (context_.json_lines()) {
+        PrintLine();
+      } else {
+        context_.Print(absl::StrCat(printed_ ? "\n" : "", Table()));
+      }
+      if (notes != noted_ && !notes.empty()) context_.Note(notes.substr(0, notes.size() - 1));
+      noted_ = notes;
+    }
+    printed_ = true;
+  }
+
+  ExitCode Code() const {
+    const bool all = std::all_of(views_.begin(), views_.end(), [](const auto& view) { return view.ok(); });
+    return all ? ExitCode::kOk : ExitCode::kUnreachable;
+  }
+
+ private:
+  std::string Table() const {
+    client::AnsweredList<client::TopView> answered;
+    for (size_t i = 0; i < sources_.size(); ++i) {
+      if (views_[i].ok()) answered.push_back({sources_[i].label, &*views_[i]});
+    }
+    return client::RenderTop(answered, order_, context_.style());
+  }
+
+  std::string Notes() const {
+    std::string notes;
+    for (size_t i = 0; i < sources_.size(); ++i) {
+      if (views_[i].ok()) continue;
+      absl::StrAppend(&notes, "shmemctl: ", DescribeError(views_[i].status(), sources_[i].endpoint), "\n");
+    }
+    return notes;
+  }
+
+  void PrintLine() {
+    google::protobuf::Timestamp now;
+    now.set_seconds(absl::ToUnixSeconds(absl::Now()));
+    std::vector<std::string> items;
+    for (size_t i = 0; i < sources_.size(); ++i) {
+      const auto& view = views_[i];
+      if (!context_.several()) {
+        if (view.ok()) context_.PrintJson(client::TopToJson(*view, order_, now));
+        return;
+      }
+      items.push_back(view.ok() ? AnswerJson(sources_[i], client::TopToJson(*view, order_, now))
+                                : ErrorJson(sources_[i], view.status()));
+    }
+    context_.PrintJson(EndpointsJson(items));
+  }
+
+  Context& context_;
+  const Sources& sources_;
+  const client::RateOrder order_;
+  const milliseconds patience_;
+  std::vector<client::RateMeter> meters_;
+  std::vector<absl::StatusOr<client::TopView>> views_;
+  client::Screen screen_;
+  std::string noted_;
+  bool any_ = false;
+  bool printed_ = false;
+};
+
+// Until the next look is due. kTimeout: it is.
+Follow::Wake WaitUntil(Clock::time_point due, Follow& follow, Top& top, bool on_terminal) {
+  while (true) {
+    const auto left = std::chrono::duration_cast<milliseconds>(due - Clock::now());
+    const Follow::Wake wake = follow.Wait(std::max(left, milliseconds(0)));
+    if (wake == Follow::Wake::kEnd) return wake;
+    if (wake == Follow::Wake::kResize && on_terminal) {
+      top.Print();
+      std::fflush(stdout);
+    } else if (Clock::now() >= due - milliseconds(1)) {
+      return Follow::Wake::kTimeout;
+    }
+  }
+}
+
+ExitCode RunTop(Context& context, const TopArguments& arguments) {
+  const absl::Status possible = context.FollowOn(Piped::kBlocks);
+  if (!possible.ok()) return context.Fail(possible);
+  const auto sources = context.Sources();
+  if (!sources.ok()) return context.Fail(sources.status());
+  Follow follow(context.on_terminal());
+  Top top(context, *sources, arguments);
+  const auto interval = std::chrono::duration_cast<Clock::duration>(
+      std::chrono::duration<double>(arguments.interval_seconds));
+  // The first look has nothing to compare with: only a terminal shows it.
+  for (int64_t done = 0;; ++done) {
+    const auto begin = Clock::now();
+    const absl::Status status = top.Read();
+    if (!top.any() && !status.ok()) return context.Fail(status, context.asked());
+    if (!top.any() && done == 0) {
+      top.Print();
+      return top.Code();
+    }
+    if (done > 0 || context.on_terminal()) top.Print();
+    std::fflush(stdout);
+    if (std::ferror(stdout) != 0) return ExitCode::kGeneric;
+    if (arguments.iterations > 0 && done == arguments.iterations) return top.Code();
+    if (WaitUntil(begin + interval, follow, top, context.on_terminal()) == Follow::Wake::kEnd) return ExitCode::kOk;
+  }
+}
+
+}  // namespace
+
+void AddTopCommand(CommandLine* line) {
+  auto arguments = std::make_shared<TopArguments>();
+  CLI::App* command = line->Add(
+      "top", "Show what goes on: maps, bytes and failures a second, and how long answers take",
+      "top\ntop --sort used\ntop -d 5 -n 12 -o json\ntop --endpoints-from fleet.txt",
+      [arguments](Context& context) { return RunTop(context, *arguments); });
+  command->add_option("-d,--interval", arguments->interval_seconds, "Seconds between two looks (1)")
+      ->check(CLI::Range(0.1, 3600.0))
+      ->type_name("SECONDS");
+  command->add_option("-n,--iterations", arguments->iterations, "End after so many looks (0: never)")
+      ->check(CLI::Range(int64_t{0}, int64_t{1'000'000'000}))
+      ->type_name("COUNT");
+  command->add_option("--sort", arguments->sort, "What comes first: most of it (maps)")
+      ->check(CLI::IsMember(std::set<std::string>{"maps", "unmaps", "bytes", "mapped", "used", "at-risk",
+                                                  "failures", "latency", "name"}));
+}
+
+}  // namespace shmemd::shmemctl

@@ -1,0 +1,132 @@
+"""Runs programs as people do: on a terminal, into a pipe, into a pipe that nobody reads to its end."""
+
+import errno
+import fcntl
+import os
+import pty
+import re
+import select
+import struct
+import subprocess
+import termios
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+ESCAPE = re.compile(rb"\x1b\[[0-9;?]*[A-Za-z]")
+
+
+@dataclass
+class Run:
+    code: int
+    out: bytes
+    err: bytes
+    seconds: float
+
+    def lines(self) -> list[str]:
+        """What the terminal shows, line by line."""
+        return ESCAPE.sub(b"", self.out).decode(errors="replace").replace("\r", "").split("\n")
+
+
+def environment(**changes: str) -> dict[str, str]:
+    """Ours without what says how to print, and with these."""
+    left_out = ("COLUMNS", "LINES", "NO_COLOR", "LANG", "LC_ALL", "LC_CTYPE", "TERM", "SHMEMD_ENDPOINT")
+    return {name: value for name, value in os.environ.items() if name not in left_out} | changes
+
+
+def in_pipe(command: list[str], env: dict[str, str], deadline_s: float) -> Run:
+    begin = time.monotonic()
+    done = subprocess.run(command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, timeout=deadline_s)
+    return Run(done.returncode, done.stdout, done.stderr, time.monotonic() - begin)
+
+
+def into(path: str, command: list[str], env: dict[str, str], deadline_s: float) -> Run:
+    """Standard output is this file."""
+    begin = time.monotonic()
+    with open(path, "wb") as file:
+        done = subprocess.run(command, env=env, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.PIPE,
+                              timeout=deadline_s)
+    return Run(done.returncode, b"", done.stderr, time.monotonic() - begin)
+
+
+def first_line(command: list[str], env: dict[str, str], deadline_s: float) -> Run:
+    """As `| head -1`: reads a line and goes away."""
+    begin = time.monotonic()
+    child = subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                             stderr=subprocess.PIPE, bufsize=0)
+    try:
+        line = child.stdout.read(1)
+        child.stdout.close()
+        err = child.stderr.read()
+        code = child.wait(deadline_s)
+    finally:
+        child.kill()
+        child.wait()
+        child.stderr.close()
+    return Run(code, line, err, time.monotonic() - begin)
+
+
+class Terminal:
+    """A program on a terminal of its own. Leaving the block kills it."""
+
+    def __init__(self, command: list[str], env: dict[str, str], columns: int = 80, rows: int = 24,
+                 cwd: Path | None = None, err: int | None = subprocess.PIPE):
+        self._master, slave = pty.openpty()
+        self.resize(columns, rows)
+        self._begin = time.monotonic()
+        self._child = subprocess.Popen(command, env=env, stdin=slave, stdout=slave,
+                                       stderr=slave if err is None else err, cwd=cwd, start_new_session=True,
+                                       preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
+        os.close(slave)
+        self.out = b""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._child.kill()
+        self._child.wait()
+        if self._child.stderr:
+            self._child.stderr.close()
+        os.close(self._master)
+
+    def resize(self, columns: int, rows: int) -> None:
+        fcntl.ioctl(self._master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+    def type(self, text: str) -> None:
+        os.write(self._master, text.encode())
+
+    def read_until(self, wanted: bytes | None, deadline_s: float) -> bytes:
+        """What came since the last call, up to and with these bytes; None: up to the end. Escapes are taken out."""
+        end = time.monotonic() + deadline_s
+        seen = b""
+        while True:
+            left = end - time.monotonic()
+            if left <= 0 or not select.select([self._master], [], [], left)[0]:
+                raise TimeoutError(f"no {wanted!r} within {deadline_s:g} s, but {seen!r}")
+            try:
+                some = os.read(self._master, 65536)
+            except OSError as error:
+                if error.errno != errno.EIO:
+                    raise
+                some = b""
+            seen += some
+            self.out += some
+            if wanted is not None and wanted in ESCAPE.sub(b"", seen):
+                return ESCAPE.sub(b"", seen)
+            if not some:
+                if wanted is None:
+                    return ESCAPE.sub(b"", seen)
+                raise EOFError(f"it ended without {wanted!r}: {seen!r}")
+
+    def finish(self, deadline_s: float) -> Run:
+        self.read_until(None, deadline_s)
+        err = self._child.stderr.read() if self._child.stderr else b""
+        code = self._child.wait(deadline_s)
+        return Run(code, self.out, err, time.monotonic() - self._begin)
+
+
+def on_terminal(command: list[str], env: dict[str, str], deadline_s: float, columns: int = 80) -> Run:
+    with Terminal(command, {"TERM": "xterm-256color"} | env, columns) as terminal:
+        return terminal.finish(deadline_s)
