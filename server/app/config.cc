@@ -16,9 +16,9 @@
 namespace shmemd::app {
 namespace {
 
-constexpr std::string_view kUsers = "users, names or numbers, with commas";
-constexpr std::string_view kGroups = "groups, names or numbers, with commas";
-constexpr std::string_view kNames = "names with commas";
+constexpr const char* kUsers = "users, names or numbers, with commas";
+constexpr const char* kGroups = "groups, names or numbers, with commas";
+constexpr const char* kNames = "names with commas";
 
 using Setter = std::function<absl::Status(Config&, const std::string&)>;
 
@@ -58,7 +58,7 @@ Setter File(std::string Config::*field) {
 }
 
 // One or more, separated by commas.
-Setter List(std::vector<std::string> Config::*field, std::string_view what) {
+Setter List(std::vector<std::string> Config::*field, const char* what) {
   return [field, what](Config& config, const std::string& text) {
     std::vector<std::string> entries;
     for (const absl::string_view entry : absl::StrSplit(text, ',')) {

@@ -23,7 +23,7 @@ struct Lately {
 // In rising order of urgency.
 enum class Weight : uint8_t { kNone, kNotice, kWarning, kError };
 
-// DISCONNECTED or FAILED, or still not connected for a reason that is known.
+// DISCONNECTED or FAILED.
 bool IsDown(state::BackendState state);
 // Of the state of a back-end alone; of a region with its findings, without a look at single mappings.
 Weight WeightOf(const state::BackendStatus& status);

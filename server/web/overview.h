@@ -38,7 +38,7 @@ struct Overview {
   int64_t wall_time_ns = 0;
   std::vector<BackendView> backends;  // those with problems first, then by id
   uint64_t backend_count = 0;
-  uint64_t down_count = 0;      // neither up nor waiting for a VMM
+  uint64_t down_count = 0;      // DISCONNECTED or FAILED
   state::BackendTotals totals;  // of all back-ends
   std::vector<state::ServerFinding> server_findings;
   std::vector<state::LogEntry> events;  // the last that are worth a line, newest first

@@ -142,12 +142,17 @@ std::string NoRegions(const state::BackendStatus& status) {
              : "<p class=\"quiet\">The back-end says that it has no regions.</p>\n";
 }
 
+const char* ConnectedWords(state::BackendState state) {
+  if (state == state::BackendState::kProbed) return "asked at";
+  return IsDown(state) ? "last connected at" : "connected since";
+}
+
 std::string BackendNumbers(const convert::BackendRecord& record) {
   std::string out = Counted(record.totals.region_count, "region");
   absl::StrAppend(&out, ", ", Bytes(record.totals.mapped_bytes), " mapped");
   if (record.totals.size_bytes > 0) absl::StrAppend(&out, " of ", Bytes(record.totals.size_bytes));
   if (record.status.connect_time_ns != 0)
-    absl::StrAppend(&out, IsDown(record.status.state) ? ", last connected at " : ", connected since ",
+    absl::StrAppend(&out, ", ", ConnectedWords(record.status.state), " ",
                     TimeOfDay(record.status.connect_time_ns));
   return out;
 }

@@ -92,7 +92,7 @@ std::string PageBegin(const PageFrame& frame, std::string_view title) {
                   "<li><a href=\"/readyz?backends\">Readiness</a></li>"
                   "<li><a href=\"/livez\">Liveness</a></li>"
                   "<li><a href=\"/debug/state.json\">state.json</a></li></ul></nav>\n"
-                  "<p id=\"live\" role=\"status\"></p>\n</header>\n<main id=\"main\">\n");
+                  "<p id=\"live\"></p>\n</header>\n<main id=\"main\">\n");
   return out;
 }
 
@@ -196,7 +196,7 @@ std::string RegionTags(const RegionView& region) {
   if (fullness == Fullness::kFull) tag("error", "full");
   if (totals.at_risk_bytes > 0) tag("error", Bytes(totals.at_risk_bytes) + " at risk");
   if (fullness == Fullness::kNearlyFull) tag("warning", "nearly full");
-  if (OnlyGrows(region)) tag("notice", "only grows");
+  if (OnlyGrows(region)) tag("warning", "only grows");
   if (region.record.status.exposed == state::Exposed::kNo) tag("warning", "not shown to the guest");
   return out;
 }

@@ -20,10 +20,16 @@
   const words = document.createElement("span");
   const button = document.createElement("button");
   button.type = "button";
-  live.append(words, button);
+  // For those who hear the page: the state when it changes, not the time every two seconds.
+  const heard = document.createElement("span");
+  heard.className = "vh";
+  heard.setAttribute("role", "status");
+  live.append(words, button, heard);
 
   function say(state, text) {
+    const before = document.documentElement.dataset.live;
     document.documentElement.dataset.live = state;
+    if (before && before !== state) heard.textContent = text;
     if (words.textContent !== text) words.textContent = text;
   }
 
