@@ -91,7 +91,7 @@ TEST(RegionMapTest, WhatLiesBeyondTheSizeIsCutAway) {
 }
 
 TEST(RegionMapTest, AColumnShowsTheWorstInItAndHowMuchIsMapped) {
-  Table table(8 * 16 * kPage);  // columns of 16 pages
+  Table table(uint64_t{128} * kPage);  // columns of 16 pages
   table.Map(0, 4 * kPage);
   table.Map(4 * kPage, kPage, false);
   table.Map(16 * kPage, 16 * kPage, false);

@@ -44,7 +44,7 @@ TEST_F(RegionPageTest, WhatIsNotThereHasNoPage) {
 }
 
 TEST_F(RegionPageTest, ItIsBoundedAndKeepsWhatIsUnsafe) {
-  const auto gpu0 = AttachActive("gpu0", 64 * 1024 * kMiB);
+  const auto gpu0 = AttachActive("gpu0", uint64_t{65536} * kMiB);
   for (uint64_t i = 0; i < 6000; ++i) {
     state::MapSettled map = feed::Mapped(0, 2 * i * kPage, kPage);
     if (i == 5000) map.request.fd.size_bytes = 0;
