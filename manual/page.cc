@@ -95,7 +95,7 @@ std::string TermOf(const CLI::Option* option) {
     term += (term.empty() ? "" : ", ") + Roff::Literal("-" + name);
   for (const std::string& name : option->get_lnames())
     term += (term.empty() ? "" : ", ") + Roff::Literal("--" + name);
-  if (option->get_type_size() == 0) return term;
+  if (option->get_items_expected_max() == 0) return term;  // a flag
   const bool repeats = option->get_expected_max() > 1 || option->get_allow_extra_args();
   return term + " " + ValueOf(option) + (repeats ? " ..." : "");
 }
@@ -178,7 +178,11 @@ void WriteCommand(const CLI::App& command, const CLI::App& program, Roff& roff) 
       if (IsArgument(option) == arguments) WriteOption(option, roff);
     }
   }
-  for (const Section& section : ReadText(command.get_footer())) roff.Blocks(section.blocks);
+  for (const Section& section : ReadText(command.get_footer())) {
+    if (!section.title.empty() && TitleOnPage(section.title) != "Examples")
+      roff.Paragraph(section.title + ":");
+    roff.Blocks(section.blocks);
+  }
 }
 
 void WriteCommands(const CLI::App& app, Roff& roff) {

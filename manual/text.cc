@@ -112,9 +112,7 @@ void ReadParagraph(const Lines& lines, std::vector<Block>& blocks) {
   }
 }
 
-}  // namespace
-
-std::vector<Section> ReadText(std::string_view text) {
+std::vector<Section> Read(std::string_view text, bool has_titles) {
   std::vector<Section> sections(1);
   Lines paragraph;
   const auto finish = [&] {
@@ -126,7 +124,7 @@ std::vector<Section> ReadText(std::string_view text) {
       finish();
       continue;
     }
-    const std::string_view title = TitleOf(line);
+    const std::string_view title = has_titles ? TitleOf(line) : std::string_view();
     if (!title.empty()) {
       finish();
       sections.push_back({std::string(title), {}});
@@ -140,12 +138,10 @@ std::vector<Section> ReadText(std::string_view text) {
   return sections;
 }
 
-std::vector<Block> ReadBlocks(std::string_view text) {
-  std::vector<Block> blocks;
-  for (Section& section : ReadText(text)) {
-    blocks.insert(blocks.end(), section.blocks.begin(), section.blocks.end());
-  }
-  return blocks;
-}
+}  // namespace
+
+std::vector<Section> ReadText(std::string_view text) { return Read(text, true); }
+
+std::vector<Block> ReadBlocks(std::string_view text) { return Read(text, false).front().blocks; }
 
 }  // namespace shmemd::manual

@@ -34,7 +34,7 @@ struct Section {
 // What `text` consists of; the first section has no title.
 std::vector<Section> ReadText(std::string_view text);
 
-// The blocks of a text without titles.
+// The blocks of a text that has no titles: what would be one is a line like others.
 std::vector<Block> ReadBlocks(std::string_view text);
 
 }  // namespace shmemd::manual

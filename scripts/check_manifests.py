@@ -1,101 +1,111 @@
 #!/usr/bin/env python3
-"""Checks the manifests of a kustomize folder, offline.
+"""Checks everything below a folder that kustomize builds, offline.
 
-usage: check_manifests.py FOLDER    prints what is wrong, exits 1 when something is
+usage: check_manifests.py FOLDER [--bin-dir DIR]    prints what is wrong, exits 1 when something is
 
-Against the schemas of the oldest Kubernetes that we support and of a recent one, unknown fields refused; against the
-Restricted Pod Security Standard; and that every port that a probe names exists and every volume is there.
+Each kustomization is built as a cluster gets it. Then: the schemas of the oldest Kubernetes that we support and of a
+recent one, unknown fields refused; the Restricted Pod Security Standard; whatever is named exists; what we ask of
+manifests beyond that; and, with --bin-dir, that the programs take their arguments, which they are asked themselves.
+A line of output names file, object, path and rule.
 """
-import copy
+
+import argparse
+import contextlib
+import os
 import sys
+import tempfile
 from pathlib import Path
 
-import kubernetes_validate
+from k8s import arguments, conventions, manifests, pod_security, references, schemas
 
-import manifests
+sys.path.insert(0, str(manifests.ROOT / "tests" / "interop"))
 
-VERSIONS = ("1.29", "1.37")  # native sidecars are on by default since 1.29
-
-
-def schema_errors(document):
-    for version in VERSIONS:
-        try:
-            kubernetes_validate.validate(document, version, strict=True)
-        except kubernetes_validate.ValidationError as error:
-            where = ".".join(str(part) for part in error.path)
-            yield f"{document['kind']}, Kubernetes {version}: {where}: {error.message}"
+RULES = (schemas.problems, pod_security.problems, references.problems, conventions.problems)
 
 
-def security_errors(pod, container):
-    """The Restricted Pod Security Standard, and a read-only root."""
-    inherited = pod.get("securityContext", {})
-    own = container.get("securityContext", {})
-    wanted = {
-        "runAsNonRoot": own.get("runAsNonRoot", inherited.get("runAsNonRoot")) is True,
-        "runAsUser not 0": own.get("runAsUser", inherited.get("runAsUser")) != 0,
-        "seccompProfile": own.get("seccompProfile", inherited.get("seccompProfile", {})).get("type") in
-                          ("RuntimeDefault", "Localhost"),
-        "allowPrivilegeEscalation: false": own.get("allowPrivilegeEscalation") is False,
-        "capabilities drop ALL": own.get("capabilities", {}).get("drop") == ["ALL"],
-        "no added capability": not set(own.get("capabilities", {}).get("add", [])) - {"NET_BIND_SERVICE"},
-        "not privileged": not own.get("privileged"),
-        "readOnlyRootFilesystem": own.get("readOnlyRootFilesystem") is True,
+def object_problems(objects, programs=None, secrets=None):
+    """Everything that is wrong with the objects of one build."""
+    found = list(schemas.problems(objects))
+    # What has not even the right form is not looked at any further.
+    for rule in RULES[1:] if not found else ():
+        found += rule(objects)
+    if programs and not found:
+        found += arguments.problems(objects, programs, secrets)
+    return found
+
+
+def unreached(folder):
+    """A file that no kustomization beside it names was never looked at, and a component that nobody uses neither."""
+    found = dict(manifests.kustomizations(folder))
+    named = {
+        (path / name).resolve()
+        for path, kustomization in found.items()
+        for name in manifests.named_by(kustomization)
     }
-    return [f"{container['name']}: wanted {rule}" for rule, kept in wanted.items() if not kept]
+    for path, kustomization in found.items():
+        for file in sorted(path.glob("*.yaml")):
+            if file.name != "kustomization.yaml" and file.resolve() not in named:
+                yield manifests.Problem(relative(file), "", "unused", "no kustomization names it")
+        if kustomization.get("kind") == "Component" and path.resolve() not in named:
+            yield manifests.Problem(relative(path), "", "unused", "no kustomization uses this component")
 
 
-def pod_errors(pod):
-    for field in ("hostNetwork", "hostPID", "hostIPC"):
-        if pod.get(field):
-            yield f"wanted no {field}"
-    volumes = {volume["name"] for volume in pod.get("volumes", [])}
-    for container in pod.get("initContainers", []) + pod["containers"]:
-        yield from security_errors(pod, container)
-        ports = {port.get("name") for port in container.get("ports", [])}
-        for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
-            port = container.get(probe, {}).get("httpGet", {}).get("port")
-            if isinstance(port, str) and port not in ports:
-                yield f"{container['name']}: {probe} names the port {port}, which it has not"
-        for mount in container.get("volumeMounts", []):
-            if mount["name"] not in volumes:
-                yield f"{container['name']}: no volume {mount['name']}"
+def other_versions():
+    """Where else the version stands."""
+    if f"ARG VERSION={manifests.version()}\n" not in (manifests.ROOT / "Dockerfile").read_text():
+        yield manifests.Problem("Dockerfile", "ARG VERSION", "image", f"is not {manifests.version()}")
 
 
-def folder_errors(folder):
-    listed = set(manifests.kustomization(folder).get("resources", []))
-    there = {path.name for path in Path(folder).glob("*.yaml")} - {"kustomization.yaml"}
-    for name in sorted(listed ^ there):
-        yield f"{name}: {'listed but not there' if name in listed else 'there but not listed'}"
+def relative(path):
+    return os.path.relpath(path, manifests.ROOT)
 
 
-def planted_errors(folder):
-    """Plants mistakes, which all have to be found: a checker without its schemas finds nothing."""
-    for name, document in manifests.resources(folder):
-        wrong = copy.deepcopy(document)
-        wrong["spec"]["replica"] = 1
-        if len(list(schema_errors(wrong))) < len(VERSIONS):
-            yield f"{name}: planted mistakes were not found"
-    for name, pod in manifests.pod_specs(folder):
-        wrong = copy.deepcopy(pod)
-        wrong["containers"][0]["securityContext"]["allowPrivilegeEscalation"] = True
-        if not list(pod_errors(wrong)):
-            yield f"{name}: a planted privilege was not found"
+@contextlib.contextmanager
+def made_secrets():
+    """The Secrets that certificates are in, made here: {name: {key: path}}."""
+    from certificates import Authority  # pylint: disable=import-outside-toplevel
+
+    with tempfile.TemporaryDirectory(prefix="certificates-") as work:
+        authority = Authority(work)
+        server = authority.server()
+        yield {
+            "shmemd-tls": {
+                "tls.crt": server.certificate,
+                "tls.key": server.key,
+                "ca.crt": authority.certificate,
+            }
+        }
 
 
-def errors(folder):
-    yield from folder_errors(folder)
-    for name, document in manifests.resources(folder):
-        yield from (f"{name}: {error}" for error in schema_errors(document))
-    for name, pod in manifests.pod_specs(folder):
-        yield from (f"{name}: {error}" for error in pod_errors(pod))
-    yield from planted_errors(folder)
+def check(folder, programs):
+    found = [*unreached(folder), *other_versions()]
+    built = 0
+    with made_secrets() as secrets:
+        for path, kustomization in manifests.kustomizations(folder):
+            if kustomization.get("kind") == "Component":
+                continue
+            try:
+                found += object_problems(manifests.build(path), programs, secrets)
+                built += 1
+            except manifests.BuildFailed as failure:
+                found.append(manifests.Problem(relative(path), "kustomization.yaml", "build", str(failure)))
+    return found, built
 
 
 def main():
-    if len(sys.argv) != 2:
-        sys.exit(__doc__)
-    found = list(errors(sys.argv[1]))
-    print("\n".join(found) or f"{sys.argv[1]}: valid for Kubernetes {' and '.join(VERSIONS)}")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--bin-dir", type=Path)
+    options = parser.parse_args()
+    found, built = check(options.folder, options.bin_dir)
+    if not built and not found:
+        sys.exit(f"{options.folder}: no kustomization there")
+    print(
+        "\n".join(map(str, found))
+        or f"{options.folder}: {built} kustomizations, valid for Kubernetes {' and '.join(schemas.VERSIONS)}"
+    )
     sys.exit(1 if found else 0)
 
 

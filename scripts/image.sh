@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Builds the image of the Dockerfile without a container engine: a Debian 12 base by debootstrap, buildah with chroot
-# isolation. Then starts the programs of the image. Needs root; everything is kept in build/image.
+# isolation. Then checks what it promises and starts its programs. Needs root; everything is kept in build/image.
 # usage: image.sh                   build the image and try it
 #        image.sh fresh COMMAND...  run a command in a clone of HEAD on the bare base
+#        image.sh packages          try the Debian packages of build/release on the bare base, as a host of its own
 #   MIRROR=URL    where debootstrap gets Debian from (default: where this machine's apt gets it)
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -10,11 +11,14 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 WORK=$PWD/build/image
 BASE=localhost/debian-bookworm
-IMAGE=localhost/shmemd:0.1.0
+VERSION=$(sed -n 's/^project(shmemd VERSION \([0-9.]*\).*/\1/p' CMakeLists.txt)
+IMAGE=localhost/shmemd:$VERSION
 container=
 
 buildah() {
-  command buildah --root "$WORK/storage" --runroot "$WORK/run" "$@"
+  # Compiled objects are cached in its temporary folder.
+  mkdir -p "$WORK/tmp"
+  TMPDIR=$WORK/tmp command buildah --root "$WORK/storage" --runroot "$WORK/run" "$@"
 }
 
 # A minimal Debian 12, made once.
@@ -39,20 +43,62 @@ make_base() {
   rm -rf "$root"
 }
 
-build_image() {
-  buildah build --isolation chroot --layers --build-arg "BASE_IMAGE=$BASE" --tag "$IMAGE" .
+# What the sources are: the last commit, and whether they are still as it has them.
+revision() {
+  git rev-parse HEAD 2>/dev/null || { echo unknown && return; }
+  git diff --quiet HEAD || echo -modified
 }
 
-# Starts the pod of deploy/k8s/base from the image's own files, as its own user.
+# The time of the last commit is the time of everything in the image, so that who builds it again gets the same.
+build_image() {
+  local epoch revision
+  epoch=$(git log -1 --format=%ct 2>/dev/null || echo 0)
+  revision=$(revision | tr -d '\n')
+  buildah build --isolation chroot --layers --timestamp "$epoch" --tag "$IMAGE" --build-arg "BASE_IMAGE=$BASE" \
+    --build-arg "VERSION=$VERSION" --build-arg "REVISION=$revision" --build-arg "SOURCE_DATE_EPOCH=$epoch" .
+}
+
+# What the image promises: its files, a user that is not root, labels.
+check_image() {
+  local root=$1 user label
+  python3 -B scripts/check_image.py "$root"
+  user=$(inspect '{{.OCIv1.Config.User}}')
+  [[ $user == 65532:65532 ]] || die "the image runs as $user"
+  for label in title description licenses version revision; do
+    [[ -n $(label "$label") ]] || die "the image has no label $label"
+  done
+  echo "image: $IMAGE, revision $(label revision)"
+}
+
+label() {
+  inspect "{{index .OCIv1.Config.Labels \"org.opencontainers.image.$1\"}}"
+}
+
+inspect() {
+  buildah inspect --type image --format "$1" "$IMAGE"
+}
+
+# Starts the pods of overlays from the image's own files, as their users, with a root that they cannot write to.
 try_image() {
-  local root program
+  local root program overlay
   container=$(buildah from "$IMAGE")
-  for program in shmemd shmemctl shmem-demo-backend; do
+  root=$(buildah mount "$container")
+  check_image "$root"
+  for program in shmemd shmemctl shmem-demo-backend shmem-demo-vmm; do
     buildah run --isolation chroot "$container" -- "/usr/bin/$program" --version
   done
-  root=$(buildah mount "$container")
-  scripts/tools.sh kubernetes-validate
-  build/tools/venv/bin/python3 -B scripts/start_pod.py deploy/k8s/base --image-root "$root"
+  scripts/tools.sh kubectl kubernetes-validate
+  for overlay in demo tls; do
+    build/tools/venv/bin/python3 -B scripts/start_pod.py "deploy/k8s/overlays/$overlay" --image-root "$root"
+  done
+}
+
+# As a file that container engines load, as it is transferred: compressed.
+save_image() {
+  local file=$WORK/shmemd-$VERSION.tar
+  rm -f "$file"
+  buildah push --quiet "$IMAGE" "oci-archive:$file:shmemd:$VERSION" >/dev/null
+  echo "image: ${file#"$PWD/"}, $(($(stat -c %s "$file") / 1024 / 1024)) MiB compressed"
 }
 
 # A command in a fresh clone of the last commit, on a machine where nothing is installed. It trusts the certificate
@@ -69,6 +115,11 @@ run_fresh() {
     "$container" -- "$@" </dev/null
 }
 
+try_packages() {
+  container=$(buildah from "$BASE")
+  python3 -B scripts/try_packages.py "$(buildah mount "$container")" build/release/packages/*.deb
+}
+
 finish() {
   [[ -z $container ]] || buildah rm "$container" >/dev/null
 }
@@ -80,7 +131,10 @@ make_base
 if [[ ${1:-} == fresh ]]; then
   shift
   run_fresh "$@"
+elif [[ ${1:-} == packages ]]; then
+  try_packages
 else
   build_image
   try_image
+  save_image
 fi

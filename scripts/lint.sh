@@ -10,7 +10,7 @@ check_format() {
 }
 
 check_shell() {
-  git ls-files -z -- dev .ci/run '*.sh' | xargs -0r shellcheck
+  git ls-files -z -- dev .ci/run '*.sh' deploy/debian/*.p* | xargs -0r shellcheck
 }
 
 check_layering() {
@@ -67,7 +67,8 @@ check_proto() {
 }
 
 check_manifests() {
-  build/tools/venv/bin/python3 -B scripts/check_manifests.py deploy/k8s/base
+  python3 -B deploy/prometheus/make_prometheusrule.py --check
+  build/tools/venv/bin/python3 -B scripts/check_manifests.py deploy --bin-dir build/release/bin
 }
 
 failed=()

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Puts pinned checkers into build/tools/bin; does nothing, quickly, for those that are there.
-# usage: tools.sh [buf] [promtool] [grpcurl] [kubernetes-validate] [python-grpcio]
+# usage: tools.sh [buf] [promtool] [grpcurl] [kubectl] [kubernetes-validate] [python-grpcio]
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 ROOT=$PWD TOOLS=$PWD/build/tools
@@ -30,6 +30,22 @@ install_promtool() {
 
 download() {
   (cd "$1" && apt-get -qq -o APT::Sandbox::User=root download prometheus)
+}
+
+# kubectl, with kustomize inside, out of Debian 13's package: Debian 12 has one that knows no components. An apt of its
+# own, since this machine's knows only its own release, checks the signatures as usual.
+install_kubectl() {
+  local work=$TOOLS/kubectl mirror options
+  mirror=$(debian_sources | awk '$3 == "bookworm" {print $2; exit}')
+  [[ -n $mirror ]] || { apt update && mirror=$(debian_sources | awk '$3 == "bookworm" {print $2; exit}'); }
+  mkdir -p "$work"/{lists,cache}
+  echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror trixie main" >"$work/sources.list"
+  options=(-qq -o "Dir::Etc::sourcelist=$work/sources.list" -o Dir::Etc::sourceparts=- -o "Dir::State::lists=$work/lists"
+    -o Dir::State::status=/dev/null -o "Dir::Cache=$work/cache" -o APT::Sandbox::User=root -o Acquire::Languages=none)
+  apt-get "${options[@]}" update
+  (cd "$work" && apt-get "${options[@]}" download kubectl)
+  dpkg-deb --fsys-tarfile "$work"/kubectl_*.deb | tar -x -C "$TOOLS/bin" --strip-components=3 ./usr/bin/kubectl
+  rm -r "$work"
 }
 
 install_grpcurl() {
@@ -62,6 +78,7 @@ pin_of() {
   case $1 in
     buf) cat scripts/tools/package-lock.json ;;
     grpcurl) echo "$GRPCURL_VERSION" ;;
+    kubectl) echo trixie ;;
     kubernetes-validate) cat scripts/tools/requirements.txt ;;
     promtool) echo bookworm, both programs ;;
     python-grpcio) cat scripts/tools/grpcio.txt ;;

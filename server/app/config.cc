@@ -16,9 +16,9 @@
 namespace shmemd::app {
 namespace {
 
-constexpr std::string_view kUsers = "users, names or numbers, with commas";
-constexpr std::string_view kGroups = "groups, names or numbers, with commas";
-constexpr std::string_view kNames = "names with commas";
+constexpr const char* kUsers = "users, names or numbers, with commas";
+constexpr const char* kGroups = "groups, names or numbers, with commas";
+constexpr const char* kNames = "names with commas";
 
 using Setter = std::function<absl::Status(Config&, const std::string&)>;
 
@@ -58,7 +58,7 @@ Setter File(std::string Config::*field) {
 }
 
 // One or more, separated by commas.
-Setter List(std::vector<std::string> Config::*field, std::string_view what) {
+Setter List(std::vector<std::string> Config::*field, const char* what) {
   return [field, what](Config& config, const std::string& text) {
     std::vector<std::string> entries;
     for (const absl::string_view entry : absl::StrSplit(text, ',')) {
@@ -131,6 +131,12 @@ Setter Count(int64_t Config::*field, int64_t most) {
 absl::Status SetListenTls(Config& config, const std::string& text) {
   if (text != "auto" && text != "on") return Expected("auto or on", text);
   config.api_listen_tls = text;
+  return absl::OkStatus();
+}
+
+absl::Status SetMetricsPage(Config& config, const std::string& text) {
+  if (text != "on" && text != "full" && text != "off") return Expected("on, full or off", text);
+  config.metrics_page = text;
   return absl::OkStatus();
 }
 
@@ -234,6 +240,11 @@ std::vector<Setting> MakeSettings() {
        DurationMs(&Config::tls_refresh_ms)},
       {"metrics.listen", "ADDRESS:PORT", "127.0.0.1:18044",
        "where /metrics and the probes are served; off: nowhere", Listen(&Config::metrics_listen)},
+      {"metrics.page", "PAGE", "on",
+       "pages for people and /debug/state.json there: on; full: with socket paths, processes and identities "
+       "of "
+       "files; off: only /metrics and the probes",
+       SetMetricsPage},
       {"state_dir", "DIR", "off",
        "where what AttachBackend attached is written down, to be attached again after a restart",
        Directory(&Config::state_dir)},

@@ -43,6 +43,7 @@ struct Config {
   std::string tls_client_ca;
   int64_t tls_refresh_ms = 10'000;
   std::string metrics_listen = "127.0.0.1:18044";
+  std::string metrics_page = "on";
   std::string state_dir;  // empty: what is attached by RPC is forgotten
   int64_t max_backends = 1024;
   int64_t max_mappings = 1024;

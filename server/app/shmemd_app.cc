@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <optional>
 #include <string_view>
@@ -99,6 +100,23 @@ std::vector<metrics::ProcessCollectable::Expiry> CertificateExpiries(const api::
   return out;
 }
 
+std::string HostName() {
+  std::array<char, 256> name{};
+  return gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "";
+}
+
+web::Site::Options MakeSiteOptions(const Config& config, const feed::ServerFindings& findings) {
+  web::Site::Options options;
+  options.facts = {kVersion, base::WallNanos(), PageSize(), static_cast<uint64_t>(config.max_mappings),
+                   static_cast<uint64_t>(config.max_window_bytes)};
+  options.host_name = HostName();
+  options.with_paths = config.metrics_page == "full";
+  options.loopback_names =
+      config.metrics_listen.starts_with("127.") || config.metrics_listen.starts_with("localhost:");
+  options.findings = &findings;
+  return options;
+}
+
 }  // namespace
 
 ShmemdApp::ShmemdApp(Config config)
@@ -138,24 +156,31 @@ absl::Status ShmemdApp::StartServing() {
   if (absl::Status status = api_->Start(); !status.ok()) return status;
   hub_.SetListener([this] { api_->ReplicaChanged(); });
 
-  if (config_.metrics_listen != "off") {
-    auto http = metrics::HttpEndpoint::Start(
-        {config_.metrics_listen,
-         kVersion,
-         [this] { return WhyNotAlive(); },
-         [this] { return WhyNotReady(); },
-         &api_->call_stats(),
-         {[this] { return api_->watcher_count(); }, [this] { return CertificateExpiries(*api_); }},
-         &api_->findings()},
-        hub_);
-    if (!http.ok()) return http.status();
-    http_ = *std::move(http);
-  }
+  if (absl::Status status = StartHttp(); !status.ok()) return status;
   state_log_ = std::make_unique<StateLog>(hub_);
   // Last, so that a start that fails has disturbed no back-end.
   if (absl::Status status = roster_->Start(); !status.ok()) return status;
   AwaitBackends();
   ready_.store(true);
+  return absl::OkStatus();
+}
+
+absl::Status ShmemdApp::StartHttp() {
+  if (config_.metrics_listen == "off") return absl::OkStatus();
+  if (config_.metrics_page != "off")
+    site_ = std::make_unique<web::Site>(MakeSiteOptions(config_, api_->findings()), hub_);
+  auto http = metrics::HttpEndpoint::Start(
+      {config_.metrics_listen,
+       kVersion,
+       [this] { return WhyNotAlive(); },
+       [this] { return WhyNotReady(); },
+       &api_->call_stats(),
+       {[this] { return api_->watcher_count(); }, [this] { return CertificateExpiries(*api_); }},
+       &api_->findings(),
+       site_.get()},
+      hub_);
+  if (!http.ok()) return http.status();
+  http_ = *std::move(http);
   return absl::OkStatus();
 }
 
@@ -258,6 +283,7 @@ std::string ShmemdApp::Summary() const {
   if (const std::string tcp = api_->admin_listen_address(); !tcp.empty())
     absl::StrAppend(&text, "\nadmin on ", tcp, " (TLS)");
   if (http_ != nullptr) absl::StrAppend(&text, "\nmetrics on http://", http_->address(), "/metrics");
+  if (site_ != nullptr) absl::StrAppend(&text, "\npage on http://", http_->address(), "/");
   for (const state::BackendSpec& backend : config_.backends) {
     absl::StrAppend(&text, "\nback-end ", DescribeBackend(backend));
   }

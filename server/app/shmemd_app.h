@@ -24,6 +24,7 @@
 #include "server/frontend/frontend_loop.h"
 #include "server/metrics/http_endpoint.h"
 #include "server/relay/relay_loop.h"
+#include "server/web/site.h"
 
 namespace shmemd::app {
 
@@ -57,6 +58,7 @@ class ShmemdApp {
   explicit ShmemdApp(Config config);
   absl::Status StartServing();
   absl::Status MakeMovers();
+  absl::Status StartHttp();
   void AwaitBackends() const;
   // Of a relay that drains: by id, whether a session lives.
   RelayedBackends Relayed(uint64_t& revision) const;
@@ -73,6 +75,7 @@ class ShmemdApp {
   std::unique_ptr<relay::RelayLoop> relay_;
   std::unique_ptr<Roster> roster_;
   std::unique_ptr<api::ApiServer> api_;
+  std::unique_ptr<web::Site> site_;  // nullptr: metrics.page is off
   std::unique_ptr<metrics::HttpEndpoint> http_;
   std::unique_ptr<StateLog> state_log_;
   std::atomic<bool> ready_{false};

@@ -17,27 +17,97 @@
 
 #include "server/base/clock.h"
 #include "server/base/unique_fd.h"
-#include "server/metrics/front_page.h"
+#include "server/metrics/gzip.h"
 #include "server/metrics/open_metrics.h"
 
 namespace shmemd::metrics {
 namespace {
 
 constexpr char kText[] = "text/plain; charset=utf-8";
-constexpr char kHtml[] = "text/html; charset=utf-8";
+// Of the threads, so many make or send documents of the site at a time: the others are left to probes and
+// scrapes.
+constexpr int kMaxDocuments = 3;
+constexpr int kThreads = 6;
+// How long one answer may take to be read, and how much is handed to the kernel between two looks at the
+// clock.
+constexpr int64_t kSendBudgetNs = 3'000'000'000;
+constexpr size_t kPieceBytes = size_t{16} * 1024;
+// Less than this is not worth compressing.
+constexpr size_t kMinGzipBytes = 1024;
 
-// `more` are whole header lines.
-int Answer(mg_connection* connection, int code, const char* reason, const char* content_type,
-           std::string_view body, const char* more = "") {
-  const mg_request_info* request = mg_get_request_info(connection);
-  const std::string head = absl::StrCat(
-      "HTTP/1.1 ", code, " ", reason, "\r\nContent-Type: ", content_type, "\r\nContent-Length: ", body.size(),
-      "\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n"
-      "Content-Security-Policy: default-src 'none'; style-src 'unsafe-inline'\r\n",
-      more, "Connection: close\r\n\r\n");
-  mg_write(connection, head.data(), head.size());
-  if (std::strcmp(request->request_method, "HEAD") != 0) mg_write(connection, body.data(), body.size());
-  return code;
+// To a reader that takes nothing civetweb gives up after the request timeout; here one that takes little is
+// left, too.
+void WriteAll(mg_connection* connection, std::string_view bytes) {
+  const int64_t deadline_ns = base::MonotonicNanos() + kSendBudgetNs;
+  while (!bytes.empty() && base::MonotonicNanos() < deadline_ns) {
+    const std::string_view piece = bytes.substr(0, kPieceBytes);
+    if (mg_write(connection, piece.data(), piece.size()) != static_cast<int>(piece.size())) return;
+    bytes.remove_prefix(piece.size());
+  }
+}
+
+const char* ReasonPhrase(int code) {
+  switch (code) {
+    case 200:
+      return "OK";
+    case 304:
+      return "Not Modified";
+    case 404:
+      return "Not Found";
+    case 405:
+      return "Method Not Allowed";
+    case 421:
+      return "Misdirected Request";
+    default:
+      return "Service Unavailable";
+  }
+}
+
+int Answer(mg_connection* connection, const HttpDocument& document) {
+  const bool has_policy = document.headers.find("Content-Security-Policy:") != std::string::npos;
+  std::string head = absl::StrCat("HTTP/1.1 ", document.code, " ", ReasonPhrase(document.code), "\r\n");
+  if (document.code != 304) {
+    absl::StrAppend(&head, "Content-Type: ", document.content_type,
+                    "\r\nContent-Length: ", document.body.size(), "\r\n");
+  }
+  if (!document.etag.empty()) absl::StrAppend(&head, "ETag: ", document.etag, "\r\n");
+  absl::StrAppend(&head, "Cache-Control: ", document.cache_control,
+                  "\r\nX-Content-Type-Options: nosniff\r\nReferrer-Policy: no-referrer\r\n"
+                  "X-Frame-Options: DENY\r\n",
+                  has_policy ? "" : "Content-Security-Policy: default-src 'none'; frame-ancestors 'none'\r\n",
+                  document.headers, "Connection: close\r\n\r\n");
+  const bool head_only = std::strcmp(mg_get_request_info(connection)->request_method, "HEAD") == 0;
+  if (!head_only && document.code != 304) head += document.body;
+  WriteAll(connection, head);
+  return document.code;
+}
+
+int Answer(mg_connection* connection, int code, const char* content_type, std::string body,
+           const char* more = "") {
+  HttpDocument document;
+  document.code = code;
+  document.content_type = content_type;
+  document.body = std::move(body);
+  document.headers = more;
+  return Answer(connection, document);
+}
+
+int AnswerCompressed(mg_connection* connection, HttpDocument document) {
+  if (document.body.size() >= kMinGzipBytes) {
+    document.headers += "Vary: Accept-Encoding\r\n";
+    std::string zipped;
+    if (AcceptsGzip(mg_get_header(connection, "Accept-Encoding"))) zipped = Gzip(document.body);
+    if (!zipped.empty()) {
+      document.body = std::move(zipped);
+      document.headers += "Content-Encoding: gzip\r\n";
+    }
+  }
+  return Answer(connection, document);
+}
+
+std::string_view HeaderOf(const mg_connection* connection, const char* name) {
+  const char* value = mg_get_header(connection, name);
+  return value == nullptr ? "" : value;
 }
 
 // civetweb has no IPv6 in Debian: the wildcard of both families becomes that of IPv4.
@@ -113,17 +183,16 @@ absl::StatusOr<std::unique_ptr<HttpEndpoint>> HttpEndpoint::Start(Options option
   const std::string address = CivetAddress(endpoint->options_.listen);
   if (absl::Status status = CheckListen(endpoint->options_.listen); !status.ok()) return status;
   // Somebody who connects and stays silent holds a thread for the request timeout: probes must not wait long
-  // behind several of them.
+  // behind several of them. No linger_timeout_ms: with it a thread would wait in close() for slow readers.
+  const std::string threads = absl::StrCat(kThreads);
   const char* settings[] = {"listening_ports",
                             address.c_str(),
                             "num_threads",
-                            "6",
+                            threads.c_str(),
                             "request_timeout_ms",
                             "1000",
                             "enable_keep_alive",
                             "no",
-                            "linger_timeout_ms",
-                            "1000",
                             "tcp_nodelay",
                             "1",
                             nullptr};
@@ -157,7 +226,7 @@ int HttpEndpoint::Handle(mg_connection* connection) const {
   const mg_request_info* request = mg_get_request_info(connection);
   const std::string_view method = request->request_method;
   if (method != "GET" && method != "HEAD")
-    return Answer(connection, 405, "Method Not Allowed", kText, "GET only\n", "Allow: GET, HEAD\r\n");
+    return Answer(connection, 405, kText, "GET only\n", "Allow: GET, HEAD\r\n");
   const std::string_view path = request->local_uri;
   if (path == "/metrics") return Metrics(connection, WantsOpenMetrics(connection));
   if (path == "/livez") return Probe(connection, options_.alive);
@@ -165,8 +234,36 @@ int HttpEndpoint::Handle(mg_connection* connection) const {
     const std::string_view query = request->query_string != nullptr ? request->query_string : "";
     return Ready(connection, query == "backends" || query.starts_with("backends="));
   }
-  if (path == "/") return FrontPage(connection);
-  return Answer(connection, 404, "Not Found", kText, "not found; there is /metrics, /livez, /readyz and /\n");
+  return Site(connection, path);
+}
+
+int HttpEndpoint::Site(mg_connection* connection, std::string_view path) const {
+  if (options_.site == nullptr)
+    return Answer(connection, 404, kText, "not found; there is /metrics, /livez and /readyz\n");
+  const std::string_view known = HeaderOf(connection, "If-None-Match");
+  if (const HttpDocument* fixed = options_.site->Fixed(path); fixed != nullptr) {
+    if (known != fixed->etag) return AnswerCompressed(connection, *fixed);
+    HttpDocument same = *fixed;
+    same.code = 304;
+    return Answer(connection, same);
+  }
+  // Counted until the last byte is sent, since it is slow readers that hold a thread.
+  const int at_work = documents_.fetch_add(1) + 1;
+  const int code = at_work > kMaxDocuments
+                       ? Answer(connection, 503, kText, "busy: try again in a second\n", "Retry-After: 1\r\n")
+                       : MakeDocument(connection, path, known);
+  documents_.fetch_sub(1);
+  return code;
+}
+
+int HttpEndpoint::MakeDocument(mg_connection* connection, std::string_view path,
+                               std::string_view if_none_match) const {
+  const char* query = mg_get_request_info(connection)->query_string;
+  std::optional<HttpDocument> document =
+      options_.site->Make({path, query == nullptr ? "" : query, HeaderOf(connection, "Host"), if_none_match});
+  if (document) return AnswerCompressed(connection, *std::move(document));
+  return Answer(connection, 404, kText,
+                "not found; there is /metrics, /livez, /readyz, /debug/state.json and /\n");
 }
 
 int HttpEndpoint::Metrics(mg_connection* connection, bool open_metrics) const {
@@ -181,14 +278,14 @@ int HttpEndpoint::Metrics(mg_connection* connection, bool open_metrics) const {
                                ? OpenMetricsText(families)
                                : prometheus::TextSerializer().prometheus::Serializer::Serialize(families);
   process_.SetScrapeDuration(static_cast<double>(base::MonotonicNanos() - start_ns) / 1e9);
-  return Answer(connection, 200, "OK",
+  return Answer(connection, 200,
                 open_metrics ? kOpenMetricsContentType : "text/plain; version=0.0.4; charset=utf-8", text);
 }
 
 int HttpEndpoint::Probe(mg_connection* connection, const Check& check) const {
   const std::string reason = check ? check() : "";
-  if (reason.empty()) return Answer(connection, 200, "OK", kText, "ok\n");
-  return Answer(connection, 503, "Service Unavailable", kText, absl::StrCat(reason, "\n"));
+  if (reason.empty()) return Answer(connection, 200, kText, "ok\n");
+  return Answer(connection, 503, kText, absl::StrCat(reason, "\n"));
 }
 
 int HttpEndpoint::Ready(mg_connection* connection, bool with_backends) const {
@@ -210,10 +307,6 @@ std::string HttpEndpoint::BackendsNotUp() const {
     }
   });
   return reason;
-}
-
-int HttpEndpoint::FrontPage(mg_connection* connection) const {
-  return Answer(connection, 200, "OK", kHtml, FrontPageHtml(hub_, options_.version));
 }
 
 }  // namespace shmemd::metrics

@@ -1,11 +1,14 @@
-// The HTTP side on civetweb: /metrics for Prometheus, /livez and /readyz for probes, / for people.
+// The HTTP side on civetweb: /metrics for Prometheus, /livez and /readyz for probes, and a site for people.
 //
 // Owned by the composition root. civetweb's own threads answer; they read the replica and nothing else.
+// Documents of the site hold half of them at most, and nobody holds one for longer than a few seconds by
+// reading slowly.
 #pragma once
 
 #include <absl/status/statusor.h>
 #include <prometheus/collectable.h>
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -16,6 +19,7 @@
 #include "server/feed/hub.h"
 #include "server/metrics/backend_collectable.h"
 #include "server/metrics/call_collectable.h"
+#include "server/metrics/http_site.h"
 #include "server/metrics/process_collectable.h"
 
 struct mg_context;
@@ -36,6 +40,7 @@ class HttpEndpoint {
     const feed::CallStats* calls = nullptr;  // of the API; outlives the endpoint
     ProcessCollectable::Sources sources = {};
     const feed::ServerFindings* findings = nullptr;  // about shmemd itself; outlive the endpoint
+    const HttpSite* site = nullptr;  // outlives the endpoint; nullptr: metrics and probes only
   };
 
   // Binds and starts to answer. `[::]` falls back to 0.0.0.0 where civetweb has no IPv6 (Debian's has none).
@@ -57,7 +62,8 @@ class HttpEndpoint {
   int Metrics(mg_connection* connection, bool open_metrics) const;
   int Probe(mg_connection* connection, const Check& check) const;
   int Ready(mg_connection* connection, bool with_backends) const;
-  int FrontPage(mg_connection* connection) const;
+  int Site(mg_connection* connection, std::string_view path) const;
+  int MakeDocument(mg_connection* connection, std::string_view path, std::string_view if_none_match) const;
   std::string BackendsNotUp() const;
 
   const Options options_;
@@ -65,6 +71,7 @@ class HttpEndpoint {
   const BackendCollectable backends_;
   const CallCollectable calls_;
   mutable ProcessCollectable process_;
+  mutable std::atomic<int> documents_{0};  // of the site, being made or sent
   std::string address_;
   std::string start_error_;  // what civetweb said first while starting
   mg_context* context_ = nullptr;

@@ -47,6 +47,7 @@ const std::map<std::string, Values>& ValuesByKind() {
       {"WHEN", {{"auto", "on"}, {"", "off", "Auto"}, "auto or on"}},
       {"QUERY", {{"snoop", "inject"}, {"", "Snoop", "ask"}, "snoop or inject"}},
       {"GUARD", {{"off", "warn", "protect"}, {"", "on", "WARN", "refuse"}, "off, warn or protect"}},
+      {"PAGE", {{"on", "full", "off"}, {"", "On", "yes", "none"}, "on, full or off"}},
       {"WHAT", {{"wait", "refuse"}, {"", "die"}, "wait or refuse"}},
       {"ADDRESS:PORT",
        {{"off", "127.0.0.1:0", "[::1]:18045", ":18044", "localhost:65535"},

@@ -97,6 +97,11 @@ class InstallTest(unittest.TestCase):
         (folder / "example.cc").write_text(self.example, encoding="utf-8")
         return folder
 
+    def pkgconfig(self):
+        """lib/pkgconfig, or that of Debian's architecture."""
+        (file,) = (self.prefix / "lib").rglob("shmemd-client.pc")
+        return file.parent
+
     def expect_to_follow(self, program):
         output = self.folder / "output"
         with output.open("w") as out, subprocess.Popen([program, self.shmemd.socket], stdin=subprocess.PIPE,
@@ -129,13 +134,13 @@ class InstallTest(unittest.TestCase):
 
     def test_with_pkg_config(self):
         folder = self.project("pkg-config")
-        environment = {**os.environ, "PKG_CONFIG_PATH": str(self.prefix / "lib" / "pkgconfig")}
+        environment = {**os.environ, "PKG_CONFIG_PATH": str(self.pkgconfig())}
         flags = run("pkg-config", "--cflags", "--libs", "shmemd-client", env=environment).split()
         run(COMPILER, "-std=c++20", "-Wall", "-Wextra", "-Werror", folder / "example.cc", "-o", folder / "example", *flags)
         self.expect_to_follow(folder / "example")
 
     def test_headers_stand_alone(self):
-        environment = {**os.environ, "PKG_CONFIG_PATH": str(self.prefix / "lib" / "pkgconfig")}
+        environment = {**os.environ, "PKG_CONFIG_PATH": str(self.pkgconfig())}
         flags = run("pkg-config", "--cflags", "shmemd-client", env=environment).split()
         headers = sorted(path.name for path in (self.prefix / "include" / "shmemd").iterdir())
         self.assertIn("client.h", headers)
@@ -155,15 +160,19 @@ class InstallTest(unittest.TestCase):
         run("protoc", "-I", include, "--descriptor_set_out=/dev/null", *sorted(include.rglob("*.proto")))
 
     def test_each_component_is_what_it_says(self):
-        for component, expected in (("server", {"shmemd"}), ("ctl", {"shmemctl"}),
-                                    ("demo", {"shmem-demo-backend", "shmem-demo-vmm"})):
+        for component, expected in (("server", {"shmemd", "shmemd.8.gz", "shmemd.yaml.5.gz"}),
+                                    ("ctl", {"shmemctl", "shmemctl.1.gz", "_shmemctl", "shmemctl.fish"}),
+                                    ("demo", {"shmem-demo-backend", "shmem-demo-backend.1.gz", "shmem-demo-vmm",
+                                              "shmem-demo-vmm.1.gz"})):
             folder = self.folder / component
             run("cmake", "--install", BUILD, "--prefix", folder, "--component", component)
             self.assertEqual({path.name for path in folder.rglob("*") if path.is_file()}, expected)
         folder = self.folder / "client-dev"
         run("cmake", "--install", BUILD, "--prefix", folder, "--component", "client-dev")
         self.assertFalse((folder / "bin").exists())
-        for archive in (folder / "lib").glob("*.a"):
+        archives = list((folder / "lib").rglob("*.a"))
+        self.assertEqual(len(archives), 3)
+        for archive in archives:
             symbols = run("nm", "-C", "--defined-only", archive)
             self.assertNotIn("google::rpc::", symbols)
             self.assertNotIn("grpc::health", symbols)

@@ -17,6 +17,7 @@ from pathlib import Path
 import backend_checks
 import crash_checks
 import harm_checks
+import pod_checks
 import record_checks
 import shmemd_checks
 import tool_checks
@@ -26,7 +27,7 @@ import vm_checks
 from bench import Bench
 from vm_bench import VmBench
 
-VM_MODULES = [vm_checks, record_checks, harm_checks, crash_checks, virtiofs_checks]
+VM_MODULES = [vm_checks, record_checks, harm_checks, crash_checks, virtiofs_checks, pod_checks]
 
 
 def run_check(check: Callable, bench: Bench | VmBench) -> str:

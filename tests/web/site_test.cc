@@ -1,0 +1,234 @@
+// The site on a real port.
+#include "server/web/site.h"
+
+#include <algorithm>
+#include <thread>
+
+#include "server/metrics/http_endpoint.h"
+#include "tests/metrics/http_client.h"
+#include "tests/web/web_fixture.h"
+
+namespace shmemd::web {
+namespace {
+
+using metrics::HttpAnswer;
+using metrics::HttpAsk;
+using metrics::HttpGet;
+using testing::AllOf;
+using testing::HasSubstr;
+using testing::Not;
+
+constexpr const char* kDocuments[] = {"/", "/backends/gpu0/regions/0", "/debug/state.json"};
+constexpr const char* kAssets[] = {"/page.css", "/page.js", "/icon.svg"};
+
+class SiteTest : public WebTest {
+ protected:
+  void SetUp() override {
+    Start(true);
+    gpu0_ = AttachActive("gpu0", 16 * kMiB);
+    Publish(gpu0_, {feed::Mapped(0, 0, kMiB)});
+    CatchUp();
+  }
+  void Start(bool loopback_names, int max_made_per_second = 0) {
+    http_.reset();
+    Site::Options options;
+    options.facts = {"1.2.3", 0, kPage, 1024, kMiB};
+    options.findings = &findings_;
+    options.loopback_names = loopback_names;
+    options.max_made_per_second = max_made_per_second;
+    site_ = std::make_unique<Site>(std::move(options), hub_);
+    metrics::HttpEndpoint::Options endpoint;
+    endpoint.listen = "127.0.0.1:0";
+    endpoint.site = site_.get();
+    auto started = metrics::HttpEndpoint::Start(std::move(endpoint), hub_);
+    ASSERT_TRUE(started.ok()) << started.status();
+    http_ = *std::move(started);
+  }
+  HttpAnswer Get(const std::string& target, const std::string& headers = "") {
+    return HttpGet(http_->address(), target, headers);
+  }
+
+  state::BackendHandle gpu0_{};
+  std::unique_ptr<Site> site_;
+  std::unique_ptr<metrics::HttpEndpoint> http_;
+};
+
+TEST_F(SiteTest, EveryDocumentForbidsWhateverItDoesNotNeed) {
+  for (const char* target :
+       {"/", "/backends/gpu0/regions/0", "/debug/state.json", "/page.css", "/page.js", "/icon.svg"}) {
+    const HttpAnswer answer = Get(target);
+    EXPECT_EQ(answer.code, 200) << target;
+    EXPECT_THAT(answer.Header("Content-Security-Policy"),
+                AllOf(HasSubstr("default-src 'none'"), HasSubstr("frame-ancestors 'none'"),
+                      HasSubstr("base-uri 'none'"), HasSubstr("form-action 'none'"), Not(HasSubstr("unsafe")),
+                      Not(HasSubstr("*"))))
+        << target;
+    EXPECT_EQ(answer.Header("X-Content-Type-Options"), "nosniff") << target;
+    EXPECT_EQ(answer.Header("Referrer-Policy"), "no-referrer") << target;
+    EXPECT_EQ(answer.Header("X-Frame-Options"), "DENY") << target;
+    EXPECT_EQ(answer.Header("Cross-Origin-Resource-Policy"), "same-origin") << target;
+    EXPECT_EQ(metrics::HttpGet(http_->address(), "/metrics").Header("Referrer-Policy"), "no-referrer");
+  }
+  for (const char* target : kDocuments) EXPECT_EQ(Get(target).Header("Cache-Control"), "no-store") << target;
+  for (const char* target : kAssets) EXPECT_EQ(Get(target).Header("Cache-Control"), "no-cache") << target;
+  EXPECT_EQ(Get("/").Header("Content-Type"), "text/html; charset=utf-8");
+  EXPECT_EQ(Get("/debug/state.json").Header("Content-Type"), "application/json");
+}
+
+TEST_F(SiteTest, AHeadHasTheHeadOfItsGet) {
+  for (const char* target : {"/", "/backends/gpu0/regions/0", "/debug/state.json", "/page.css"}) {
+    const HttpAnswer get = Get(target);
+    const HttpAnswer head = HttpAsk(http_->address(), "HEAD", target);
+    EXPECT_EQ(head.head, get.head) << target;
+    EXPECT_EQ(head.body, "") << target;
+    EXPECT_EQ(get.Header("Content-Length"), std::to_string(get.body.size())) << target;
+  }
+  EXPECT_EQ(HttpAsk(http_->address(), "POST", "/", "Content-Length: 0\r\n").code, 405);
+}
+
+TEST_F(SiteTest, OtherPathsAreNotFound) {
+  for (const char* target :
+       {"/debug", "/debug/", "/debug/state.json/", "/page.css/", "/assets/page.css", "/backends",
+        "/backends/gpu0", "/backends/gpu0/regions/", "/backends/gpu0/regions/x", "/backends/gpu0/regions/256",
+        "/backends/gpu0/regions/0000", "/backends/gpu0/regions/-1", "/backends/gpu0/regions/1",
+        "/backends/gpu1/regions/0"}) {
+    EXPECT_EQ(Get(target).code, 404) << target;
+  }
+  EXPECT_THAT(
+      Get("/backends/%3Cscript%3E/regions/0").body,
+      AllOf(HasSubstr("There is no such region"), HasSubstr("&lt;script&gt;"), Not(HasSubstr("<script>"))));
+}
+
+TEST_F(SiteTest, WhatHasNotChangedIsNotSentAgain) {
+  for (const char* target : {"/", "/debug/state.json", "/page.js"}) {
+    const std::string etag = Get(target).Header("ETag");
+    ASSERT_NE(etag, "") << target;
+    const HttpAnswer same = Get(target, "If-None-Match: " + etag + "\r\n");
+    EXPECT_EQ(same.code, 304) << target;
+    EXPECT_EQ(same.body, "") << target;
+    EXPECT_EQ(same.Header("ETag"), etag) << target;
+  }
+  const std::string etag = Get("/").Header("ETag");
+  Publish(gpu0_, {feed::Mapped(0, 4 * kMiB, kMiB)});
+  CatchUp();
+  EXPECT_EQ(Get("/", "If-None-Match: " + etag + "\r\n").code, 200);
+  const std::string later = Get("/").Header("ETag");
+  findings_.Raise(state::FindingCode::kCertificateUnreadable, "gone", {});
+  EXPECT_EQ(Get("/", "If-None-Match: " + later + "\r\n").code, 200);
+}
+
+TEST_F(SiteTest, ThoseWhoTakeItGetGzip) {
+  const HttpAnswer plain = Get("/");
+  for (const char* accept : {"gzip", "deflate, gzip;q=0.5", "br,GZIP"}) {
+    const HttpAnswer zipped = Get("/", "Accept-Encoding: " + std::string(accept) + "\r\n");
+    EXPECT_EQ(zipped.Header("Content-Encoding"), "gzip") << accept;
+    EXPECT_EQ(zipped.Header("Vary"), "Accept-Encoding");
+    EXPECT_EQ(zipped.body.substr(0, 2), "\x1f\x8b");
+    EXPECT_LT(zipped.body.size(), plain.body.size() / 2);
+  }
+  for (const char* accept : {"identity", "gzip;q=0", "gzip; q=0.0", "x-gzip", ""}) {
+    EXPECT_EQ(Get("/", "Accept-Encoding: " + std::string(accept) + "\r\n").Header("Content-Encoding"), "")
+        << accept;
+  }
+}
+
+// A name that somebody else's DNS leads to a loopback port is not one of this host.
+TEST_F(SiteTest, ALoopbackPortAnswersToNamesOfThisHostOnly) {
+  const auto code = [&](const std::string& host, const std::string& target) {
+    return metrics::HttpExchange(http_->address(),
+                                 "GET " + target + " HTTP/1.1\r\nHost: " + host + "\r\n\r\n")
+        .code;
+  };
+  for (const char* host :
+       {"localhost", "localhost:18044", "LOCALHOST.:1", "127.0.0.1:18044", "127.0.0.1", "[::1]:18044"}) {
+    for (const char* target : kDocuments) EXPECT_EQ(code(host, target), 200) << host;
+  }
+  for (const char* host :
+       {"evil.example", "evil.example:18044", "localhost.evil.example", "127.0.0.1.evil.example"}) {
+    for (const char* target : kDocuments) EXPECT_EQ(code(host, target), 421) << host;
+    EXPECT_EQ(code(host, "/metrics"), 200) << "no browser shows it to a page";
+  }
+  Start(false);
+  EXPECT_EQ(code("shmemd.pods.example:18044", "/"), 200);
+}
+
+TEST_F(SiteTest, ATabThatIsHeldStillDoesNotRefresh) {
+  EXPECT_THAT(Get("/").body, HasSubstr("http-equiv=\"refresh\""));
+  EXPECT_THAT(Get("/?refresh=off").body, Not(HasSubstr("http-equiv=\"refresh\"")));
+}
+
+TEST(MakeRateTest, ABurstThenSoManyASecond) {
+  constexpr int64_t kSecond = 1'000'000'000;
+  MakeRate rate(10);
+  int64_t now_ns = kSecond;
+  const auto taken = [&] {
+    int count = 0;
+    while (rate.Take(now_ns)) ++count;
+    return count;
+  };
+  EXPECT_EQ(taken(), 20);
+  now_ns += kSecond;
+  EXPECT_EQ(taken(), 10);
+  now_ns += 3600 * kSecond;
+  EXPECT_EQ(taken(), 20) << "no more is saved up";
+  EXPECT_TRUE(MakeRate(0).Take(1));
+}
+
+TEST_F(SiteTest, WhoeverHammersIsTurnedAwayAndOthersAreNot) {
+  Start(true, 1);
+  const std::string etag = Get("/").Header("ETag");
+  int refused = 0;
+  for (int i = 0; i < 20; ++i) {
+    const HttpAnswer answer = Get("/debug/state.json");
+    if (answer.code != 503) continue;
+    ++refused;
+    EXPECT_EQ(answer.Header("Retry-After"), "1");
+  }
+  EXPECT_GT(refused, 10);
+  EXPECT_EQ(Get("/", "If-None-Match: " + etag + "\r\n").code, 304);
+  for (const char* target : {"/page.css", "/metrics", "/livez"}) EXPECT_EQ(Get(target).code, 200) << target;
+}
+
+// Many who ask for a large page and do not read it.
+TEST_F(SiteTest, SlowReadersKeepNobodyFromProbesAndScrapes) {
+  for (int b = 0; b < 120; ++b) {
+    const auto backend = AttachActive("more" + std::to_string(b), 64 * kMiB);
+    for (int shmid = 1; shmid < 8; ++shmid)
+      Publish(backend, {state::RegionReported{kMiB, static_cast<uint8_t>(shmid), state::Exposed::kYes}});
+  }
+  CatchUp();
+  ASSERT_GT(Get("/debug/state.json").body.size(), size_t{300} << 10);
+  std::vector<base::UniqueFd> readers;
+  const std::string ask = "GET /debug/state.json HTTP/1.1\r\nHost: localhost\r\n\r\n";
+  for (int i = 0; i < 24; ++i) {
+    base::UniqueFd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    const int small = 2048;  // before connecting: the window is chosen by it
+    setsockopt(socket.get(), SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(static_cast<uint16_t>(metrics::PortOf(http_->address())));
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    ASSERT_EQ(connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)), 0);
+    ASSERT_EQ(send(socket.get(), ask.data(), ask.size(), MSG_NOSIGNAL), static_cast<ssize_t>(ask.size()));
+    readers.push_back(std::move(socket));
+  }
+  int64_t longest_ms = 0;
+  for (int i = 0; i < 5; ++i) {
+    for (const char* target : {"/livez", "/readyz", "/metrics"}) {
+      const int64_t begin_ns = base::MonotonicNanos();
+      EXPECT_EQ(Get(target).code, 200) << target;
+      longest_ms = std::max(longest_ms, (base::MonotonicNanos() - begin_ns) / 1'000'000);
+    }
+  }
+  // Kubelet's patience with a probe.
+  EXPECT_LT(longest_ms, 1000);
+  RecordProperty("longest_ms", static_cast<int>(longest_ms));
+  readers.clear();
+  const int64_t deadline = feed::InSeconds(10);
+  int code = 0;
+  while (code != 200 && base::MonotonicNanos() < deadline) code = Get("/").code;
+  EXPECT_EQ(code, 200) << "and once they are gone, the page is there again";
+}
+
+}  // namespace
+}  // namespace shmemd::web
