@@ -26,7 +26,7 @@ RELAYED, MAPPINGS_EACH = 10, 10_000
 WIDE_REGIONS = 256
 DEADLINE_S = 20.0
 # On an idle machine all take well below a second.
-PROMPT_S = 5.0
+PROMPT_S = 10.0
 # Of those that wait for an answer that never comes.
 TIMEOUT_S = 0.3
 SETUP_S = 120.0
