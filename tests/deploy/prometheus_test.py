@@ -4,7 +4,8 @@
 Runs Debian's Prometheus with our rules against a shmemd with a back-end that maps all the time, one whose region is
 full, one that is refused, one that is gone and one that is detached. Then: `up` is 1 throughout, no sample came
 twice, each query of the Grafana dashboard has data, the alert about the full region fires, nothing is left of what
-was detached, and the end of shmemd itself is told, not before. Alerts wait seconds instead of minutes. Ends with 77 (skipped) where there is no Prometheus.
+was detached, and the end of shmemd itself is told, not before. Alerts wait seconds instead of minutes. Ends with 77
+(skipped) where there is no Prometheus.
 """
 
 import argparse

@@ -95,8 +95,8 @@ class UnitsTest(unittest.TestCase):
     def test_the_places_of_an_instance_win_over_its_file(self):
         (start,) = (line for line in unit_lines("shmemd@.service") if line.startswith("ExecStart="))
         flags = start.replace("%i", "vm7").replace("shmemd-read", "root").split()[3:]
-        code, text = check_config("state_dir: /var/lib/shmemd\napi: {socket: /run/shmemd/api.sock, admin_socket: /run/shmemd/admin.sock}\n",
-                                  *flags)
+        file = "state_dir: /var/lib/shmemd\napi: {socket: /run/shmemd/api.sock, admin_socket: /run/shmemd/admin.sock}\n"
+        code, text = check_config(file, *flags)
         self.assertEqual(code, 0, text)
         for place in ("/run/shmemd/vm7/api.sock", "/run/shmemd/vm7/admin.sock", "/var/lib/shmemd/vm7"):
             self.assertIn(place, text)
