@@ -113,13 +113,13 @@ class Checks:
             expect(f"who the {side} is", (int(process["uid"]), process["command"]), (uid, comm))
         return [backend, vmm]
 
+    def may(self, command, group, user=VMM_UID):
+        """Whether a command succeeds as another user."""
+        return "yes" in self.host.output("sh", "-c", f"{command} >/dev/null 2>&1 && echo yes", user=user, groups=[group])
+
     def lets_readers_read(self):
         """One of the group shmemd-read reads, and gets at nothing else; one of another group does not even read."""
-        readers, kvm = self.group("shmemd-read"), self.group("kvm")
-
-        def may(command, group, user=VMM_UID):
-            return "yes" in self.host.output("sh", "-c", f"{command} >/dev/null 2>&1 && echo yes", user=user, groups=[group])
-
+        readers, kvm, may = self.group("shmemd-read"), self.group("kvm"), self.may
         expect("a reader reads", may("shmemctl health", readers), True)
         expect("somebody else reads", may("shmemctl health", kvm), False)
         for path, facts in (("api.sock", "660 shmemd shmemd-read"), ("admin.sock", "600 shmemd shmemd")):
@@ -230,6 +230,14 @@ class Checks:
                             ("/var/lib/shmemd/vm9/attached.yaml", "600 shmemd-vm9 shmemd-vm9"),
                             ("/var/lib/shmemd/attached.yaml", "600 shmemd shmemd")):
             expect(path, self.host.run("stat", "-c", "%a %U %G", path).strip(), facts)
+        pids = {"shmemd": self.property("MainPID"), "shmemd-vm9": self.property("MainPID", "shmemd@vm9.service")}
+        private = {"shmemd": ("/var/lib/shmemd/attached.yaml", f"/proc/{pids['shmemd']}/mem"),
+                   "shmemd-vm9": ("/var/lib/shmemd/vm9/attached.yaml", f"/proc/{pids['shmemd-vm9']}/mem")}
+        for user in private:
+            uid = self.host.run("id", "--user", user).strip()
+            for owner, paths in private.items():
+                for path in paths:
+                    expect(f"{user} reads {path}", self.may(f"test -r {path}", self.group(user), uid), user == owner)
         self.host.run("systemctl", "stop", "shmemd@vm9")
         shutil.rmtree(drop_in)
         self.host.path("/etc/shmemd/vm9.yaml").unlink()
