@@ -172,7 +172,7 @@ grpc::ServerUnaryReactor* AdminService::AttachBackend(grpc::CallbackServerContex
         roster_->Attach(reading.spec, validate_only, deadline_ns, std::move(done));
       },
       [reader = reader_, spec = reading.spec, validate_only, response](const feed::CommandResult& result) {
-        const grpc::Status status = AttachStatus(result, spec.id);
+        grpc::Status status = AttachStatus(result, spec.id);
         if (!status.ok()) return status;
         const grpc::Status shown = ShowBackend(reader, spec.id, *response);
         if (!shown.ok() && validate_only) ShowSpec(spec, *response);

@@ -25,10 +25,11 @@ class RefusedStream final : public Reactor {
   void OnDone() override { delete this; }
 };
 
-template <typename Service, typename Request, typename Response>
+// `Base` is where the generated code declares the method: clang deduces it apart from the service, GCC need not.
+template <typename Service, typename Base, typename Request, typename Response>
 grpc::ServerUnaryReactor* Unary(CallGate& gate, grpc::CallbackServerContext* context, Service& service,
-                                grpc::ServerUnaryReactor* (Service::*method)(grpc::CallbackServerContext*,
-                                                                             const Request*, Response*),
+                                grpc::ServerUnaryReactor* (Base::*method)(grpc::CallbackServerContext*,
+                                                                          const Request*, Response*),
                                 const Request* request, Response* response) {
   const grpc::Status status = gate.Admit(*context);
   if (status.ok()) return (service.*method)(context, request, response);
@@ -37,9 +38,9 @@ grpc::ServerUnaryReactor* Unary(CallGate& gate, grpc::CallbackServerContext* con
   return reactor;
 }
 
-template <typename Service, typename Request, typename Reactor>
+template <typename Service, typename Base, typename Request, typename Reactor>
 Reactor* ServerStream(CallGate& gate, grpc::CallbackServerContext* context, Service& service,
-                      Reactor* (Service::*method)(grpc::CallbackServerContext*, const Request*),
+                      Reactor* (Base::*method)(grpc::CallbackServerContext*, const Request*),
                       const Request* request) {
   const grpc::Status status = gate.Admit(*context);
   if (status.ok()) return (service.*method)(context, request);
