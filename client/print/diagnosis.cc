@@ -95,7 +95,8 @@ const char* RemedyOf(v1::Backend::State state) {
     case v1::Backend::WAITING_FOR_FRONTEND:
       return "Start the VM with this device at the front-end's socket.";
     case v1::Backend::UNSUPPORTED:
-      return "Without SHMEM there is nothing to see: shmemctl features shows what is offered; a newer back-end "
+      return "Without SHMEM there is nothing to see: shmemctl features shows what is offered; a newer "
+             "back-end "
              "may have it.";
     case v1::Backend::CONNECTING:
     case v1::Backend::DISCONNECTED:
@@ -143,19 +144,30 @@ void AddSizes(const v1::Region& region, v1::Finding* problem) {
   }
 }
 
+// What is free or STALE, which a map replaces; never more than the size, though STALE mappings may lie beyond
+// it.
+int64_t RoomOf(const v1::Region& region) {
+  const int64_t occupied = std::max<int64_t>(region.size_bytes() - region.free_bytes(), 0);
+  return region.free_bytes() + std::min(region.stale_bytes(), occupied);
+}
+
 void JudgeRoom(const v1::Region& region, Findings* problems) {
   if (!region.has_free_bytes() || region.size_bytes() <= 0) return;
-  const double used = static_cast<double>(region.mapped_bytes()) / static_cast<double>(region.size_bytes());
-  const bool full = region.free_bytes() == 0;
-  if (!full && used <= kNearlyFull) return;
+  const int64_t used = region.size_bytes() - RoomOf(region);
+  const bool full = used >= region.size_bytes();
+  const double share = static_cast<double>(used) / static_cast<double>(region.size_bytes());
+  if (!full && share <= kNearlyFull) return;
   problems->push_back(Problem(
       full ? "REGION_FULL" : "REGION_NEARLY_FULL", full ? v1::Finding::ERROR : v1::Finding::WARNING,
       region.name(),
       full ? absl::StrCat("nothing is free in ", FormatBytes(region.size_bytes()), ": the next map fails")
-           : absl::StrCat(FormatShare(region.mapped_bytes(), region.size_bytes()), " of ",
-                          FormatBytes(region.size_bytes()), " is mapped, ", FormatBytes(region.free_bytes()),
-                          " is free"),
-      "shmemctl map shows what lies where, shmemctl mappings --sort age what has been there longest. The size is "
+           : absl::StrCat(FormatShare(used, region.size_bytes()), " of ", FormatBytes(region.size_bytes()),
+                          " is mapped, ", FormatBytes(region.free_bytes()), " is free",
+                          region.stale_bytes() > 0
+                              ? absl::StrCat(" and ", FormatBytes(region.stale_bytes()), " is STALE")
+                              : ""),
+      "shmemctl map shows what lies where, shmemctl mappings --sort age what has been there longest. The "
+      "size is "
       "the back-end's choice."));
   AddSizes(region, &problems->back());
 }
@@ -163,8 +175,8 @@ void JudgeRoom(const v1::Region& region, Findings* problems) {
 void JudgeHoles(const v1::Region& region, Findings* problems) {
   if (!region.has_largest_free_extent_bytes() || region.free_bytes() <= 0 || region.size_bytes() <= 0) return;
   const double used = static_cast<double>(region.mapped_bytes()) / static_cast<double>(region.size_bytes());
-  const double spread = 1 - static_cast<double>(region.largest_free_extent_bytes()) /
-                                static_cast<double>(region.free_bytes());
+  const double spread =
+      1 - static_cast<double>(region.largest_free_extent_bytes()) / static_cast<double>(region.free_bytes());
   if (used <= kHalfUsed || spread <= kFragmented) return;
   problems->push_back(
       Problem("REGION_FRAGMENTED", v1::Finding::INFO, region.name(),
@@ -181,36 +193,44 @@ void JudgeRisk(const v1::Region& region, Findings* problems) {
     problems->push_back(Problem(
         "REGION_AT_RISK", v1::Finding::ERROR, region.name(),
         absl::StrCat(FormatBytes(beyond), " is mapped beyond the end of its file: touching it ends the VMM"),
-        "shmemctl mappings --at-risk -o wide lists them. Files should be sealed against shrinking before they "
+        "shmemctl mappings --at-risk -o wide lists them. Files should be sealed against shrinking before "
+        "they "
         "are mapped."));
   }
   if (region.stale_bytes() > 0) {
-    problems->push_back(Problem("REGION_STALE", v1::Finding::WARNING, region.name(),
-                                absl::StrCat(FormatBytes(region.stale_bytes()),
-                                             " may still be mapped although its owner may be gone"),
-                                "shmemctl mappings --stale lists them. The next reset of the device, or the end "
-                                "of the VM's session, clears them."));
+    problems->push_back(
+        Problem("REGION_STALE", v1::Finding::WARNING, region.name(),
+                absl::StrCat(FormatBytes(region.stale_bytes()),
+                             " may still be mapped although its owner may be gone"),
+                "shmemctl mappings --stale lists them. The next reset of the device, or the end "
+                "of the VM's session, clears them."));
   }
 }
 
 void JudgeExposure(const v1::Region& region, Findings* problems) {
   if (region.exposed_by_frontend() != v1::Region::NO) return;
-  problems->push_back(Problem("REGION_NOT_EXPOSED", v1::Finding::WARNING, region.name(),
-                              "the VMM leaves it out: the guest does not see this region",
-                              "num_regions is too small: the back-end must count all regions. shmemctl regions "
-                              "shows what it sent."));
+  problems->push_back(
+      Problem("REGION_NOT_EXPOSED", v1::Finding::WARNING, region.name(),
+              "the VMM leaves it out: the guest does not see this region",
+              "num_regions is too small: the back-end must count all regions. shmemctl regions "
+              "shows what it sent."));
 }
 
 void AddRegionChecks(const ServerView& view, const v1::Backend& backend, std::vector<DoctorCheck>* checks) {
   const std::string& id = backend.name();
+  // Else what is mapped there is not known: nobody can map, or nobody saw it.
+  const bool down = backend.state() == v1::Backend::DISCONNECTED || backend.state() == v1::Backend::FAILED;
+  const bool followed = !down && (!backend.has_observed() || backend.observed());
   DoctorCheck room{id, "room", "its regions have room"};
   DoctorCheck holes{id, "fragmentation", "what is free lies together"};
   DoctorCheck risk{id, "at-risk", "all that is mapped is safe to touch"};
   DoctorCheck exposure{id, "exposure", "the guest sees all its regions"};
   for (const v1::Region& region : view.regions.regions()) {
     if (!IsOf(region.name(), id)) continue;
-    JudgeRoom(region, &room.problems);
-    JudgeHoles(region, &holes.problems);
+    if (followed) {
+      JudgeRoom(region, &room.problems);
+      JudgeHoles(region, &holes.problems);
+    }
     JudgeRisk(region, &risk.problems);
     JudgeExposure(region, &exposure.problems);
   }
@@ -229,8 +249,8 @@ DoctorCheck Found(const ServerView& view, const std::string& subject) {
 }  // namespace
 
 std::vector<DoctorCheck> Diagnose(const ServerView& view, const std::string& client_version) {
-  std::vector<DoctorCheck> checks = {{kServer, "reachable", "it answers"}, Serving(view), Synced(view),
-                                     Versions(view, client_version)};
+  std::vector<DoctorCheck> checks = {
+      {kServer, "reachable", "it answers"}, Serving(view), Synced(view), Versions(view, client_version)};
   checks.push_back(Found(view, kServer));
   for (const v1::Backend& backend : view.backends.backends()) {
     checks.push_back(State(backend));
@@ -242,7 +262,9 @@ std::vector<DoctorCheck> Diagnose(const ServerView& view, const std::string& cli
 }
 
 std::vector<DoctorCheck> DiagnoseUnreachable(const std::string& why) {
-  return {{kServer, "reachable", "it answers",
+  return {{kServer,
+           "reachable",
+           "it answers",
            {Problem("SERVER_UNREACHABLE", v1::Finding::ERROR, kServer, why,
                     "Nothing else can be checked. Is shmemd running, and is this where it serves?")}}};
 }
@@ -252,9 +274,8 @@ std::vector<v1::Finding> WorstFirst(const std::vector<DoctorCheck>& checks) {
   for (const DoctorCheck& check : checks) {
     problems.insert(problems.end(), check.problems.begin(), check.problems.end());
   }
-  std::stable_sort(problems.begin(), problems.end(), [](const v1::Finding& a, const v1::Finding& b) {
-    return a.severity() > b.severity();
-  });
+  std::stable_sort(problems.begin(), problems.end(),
+                   [](const v1::Finding& a, const v1::Finding& b) { return a.severity() > b.severity(); });
   return problems;
 }
 
