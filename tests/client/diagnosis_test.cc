@@ -94,7 +94,7 @@ TEST(Diagnose, WhatIsStaleIsRoom) {
   const auto problems = WorstFirst(Diagnose(view, "0.1.0"));
   ASSERT_EQ(problems.size(), 2U);
   EXPECT_EQ(problems[0].code(), "REGION_NEARLY_FULL");
-  EXPECT_NE(problems[0].summary().find("0 B is free and 4 KiB is STALE"), std::string::npos)
+  EXPECT_NE(problems[0].summary().find("0 B is free and 4.0 KiB is STALE"), std::string::npos)
       << problems[0].summary();
 }
 
