@@ -13,7 +13,9 @@ import sys
 from pathlib import Path
 
 PROGRAMS = ["shmem-demo-backend", "shmem-demo-vmm", "shmemctl", "shmemd"]
-WRITABLE = ["run/shmemd"]  # for the user that shmemd is
+USER = 65532
+WRITABLE = ["run/shmemd"]  # for the user that shmemd is, and nobody else
+WRITABLE_MODE = 0o750
 LIMIT_MIB = 40
 
 
@@ -36,7 +38,20 @@ def packages(root):
     return described
 
 
+def writable_problems(root):
+    """What shmemd needs to start without a volume."""
+    for name in WRITABLE:
+        if not (root / name).is_dir():
+            yield f"{name} is no folder"
+            continue
+        about = (root / name).lstat()
+        found = (stat.S_IMODE(about.st_mode), about.st_uid, about.st_gid)
+        if found != (WRITABLE_MODE, USER, USER):
+            yield f"{name} is {found[0]:04o} {found[1]}:{found[2]}, and should be {WRITABLE_MODE:04o} {USER}:{USER}"
+
+
 def problems(root):
+    yield from writable_problems(root)
     described = packages(root)
     programs = []
     for path, about in files(root):

@@ -80,13 +80,15 @@ inspect() {
 
 # Starts the pods of overlays from the image's own files, as their users, with a root that they cannot write to.
 try_image() {
-  local root program overlay
+  local root program overlay command
   container=$(buildah from "$IMAGE")
   root=$(buildah mount "$container")
   check_image "$root"
   for program in shmemd shmemctl shmem-demo-backend shmem-demo-vmm; do
     buildah run --isolation chroot "$container" -- "/usr/bin/$program" --version
   done
+  read -ra command < <(inspect '{{range .OCIv1.Config.Entrypoint}}{{.}} {{end}}{{range .OCIv1.Config.Cmd}}{{.}} {{end}}')
+  python3 -B scripts/start_default.py "$root" "${command[@]}"
   scripts/tools.sh kubectl kubernetes-validate
   for overlay in demo tls; do
     build/tools/venv/bin/python3 -B scripts/start_pod.py "deploy/k8s/overlays/$overlay" --image-root "$root"

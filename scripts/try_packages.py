@@ -43,8 +43,8 @@ class Checks:
         self.host, self.debs = host, debs
 
     # --- what an operator types ---
-    def install(self, debs):
-        return self.host.run("env", "DEBIAN_FRONTEND=noninteractive", "dpkg", "--install", *debs)
+    def install(self, debs, *options):
+        return self.host.run("env", "DEBIAN_FRONTEND=noninteractive", "dpkg", *options, "--install", *debs)
 
     def property(self, name, unit="shmemd.service"):
         return self.host.run("systemctl", "show", "--value", "--property", name, unit).strip()
@@ -113,6 +113,26 @@ class Checks:
             expect(f"who the {side} is", (int(process["uid"]), process["command"]), (uid, comm))
         return [backend, vmm]
 
+    def may(self, command, group, user=VMM_UID):
+        """Whether a command succeeds as another user."""
+        return "yes" in self.host.output("sh", "-c", f"{command} >/dev/null 2>&1 && echo yes", user=user, groups=[group])
+
+    def lets_readers_read(self):
+        """One of the group shmemd-read reads, and gets at nothing else; one of another group does not even read."""
+        readers, kvm, may = self.group("shmemd-read"), self.group("kvm"), self.may
+        expect("a reader reads", may("shmemctl health", readers), True)
+        expect("somebody else reads", may("shmemctl health", kvm), False)
+        for path, facts in (("api.sock", "660 shmemd shmemd-read"), ("admin.sock", "600 shmemd shmemd")):
+            expect(path, self.host.run("stat", "-c", "%a %U %G", f"/run/shmemd/{path}").strip(), facts)
+        for path in ("/run/shmemd/admin.sock", "/run/backends/gpu0.sock", "/run/vhost-user/gpu0.sock"):
+            expect(f"a reader connects to {path}", may(f"test -w {path}", readers), False)
+        # As docs/packages.md says of keys.
+        self.host.run("install", "-o", "root", "-g", "shmemd", "-m", "0640", "/dev/null", "/etc/shmemd/tls.key")
+        expect("a reader reads a key", may("test -r /etc/shmemd/tls.key", readers), False)
+        uid = self.host.run("id", "--user", "shmemd").strip()
+        expect("shmemd reads a key", may("test -r /etc/shmemd/tls.key", self.group("shmemd"), uid), True)
+        self.host.path("/etc/shmemd/tls.key").unlink()
+
     def reloads(self):
         good = self.host.path(CONFIG).read_text(encoding="utf-8")
         self.write(CONFIG, good + "\nnonsense: 1\n")
@@ -124,20 +144,30 @@ class Checks:
         expect("after reloads", self.property("ActiveState"), "active")
 
     def an_upgrade_does_not_restart(self, work):
-        pid = self.property("MainPID")
+        self.write("/etc/shmemd/vm6.yaml", "metrics: {listen: 127.0.0.1:18046}\n")
+        self.host.run("systemctl", "start", "shmemd@vm6")
+        units = ("shmemd.service", "shmemd@vm6.service")
+        pids = [self.property("MainPID", unit) for unit in units]
         newer = []
         for deb in self.debs:
             tree = self.host.path(work) / "newer"
             run(["dpkg-deb", "--raw-extract", self.host.path(deb), tree])
             control = tree / "DEBIAN" / "control"
             control.write_text(re.sub(r"(?m)^(Version: .*)$", r"\1+1", control.read_text(encoding="utf-8")), encoding="utf-8")
+            if (tree / CONFIG[1:]).exists():
+                with (tree / CONFIG[1:]).open("a", encoding="utf-8") as file:
+                    file.write("# Changed by the newer package.\n")
             newer.append(deb.replace(".deb", "+1.deb"))
             run(["dpkg-deb", "--root-owner-group", "--build", tree, self.host.path(newer[-1])])
             shutil.rmtree(tree)
-        said = self.install(newer)
-        expect("the process after the upgrade", self.property("MainPID"), pid)
+        said = self.install(newer, "--force-confold")
+        expect("the processes after the upgrade", [self.property("MainPID", unit) for unit in units], pids)
         expect("whether it says so", "goes on with the old version" in said, True)
         expect("whether the changed configuration was kept", "gpu0" in self.host.path(CONFIG).read_text(encoding="utf-8"), True)
+        new = self.host.path(f"{CONFIG}.dpkg-dist")
+        expect("whether the newer configuration lies beside it", "Changed by" in new.read_text(encoding="utf-8"), True)
+        self.host.run("systemctl", "stop", "shmemd@vm6")
+        self.host.path("/etc/shmemd/vm6.yaml").unlink()
         expect("sessions", self.json("backends")["backends"][0]["state"], "ACTIVE")
 
     def ends_with_its_sessions(self, peers):
@@ -174,7 +204,9 @@ class Checks:
 
     def has_instances(self):
         for number, name in enumerate(("vm7", "vm8")):
-            self.write(f"/etc/shmemd/{name}.yaml", f"metrics: {{listen: 127.0.0.1:{18047 + number}}}\n")
+            # Not the place of the main service's socket, whatever the file says.
+            self.write(f"/etc/shmemd/{name}.yaml", f"metrics: {{listen: 127.0.0.1:{18047 + number}}}\n"
+                       "api: {socket: /run/shmemd/api.sock, admin_socket: /run/shmemd/admin.sock}\n")
         self.host.run("systemctl", "enable", "--now", "shmemd@vm7", "shmemd@vm8")
         self.host.run("systemctl", "stop", "shmemd@vm8", "shmemd")
         expect("folders of ended instances", self.host.path("/run/shmemd/vm8").exists(), False)
@@ -182,6 +214,44 @@ class Checks:
         expect("an instance without the main service", self.host.output("shmemctl", *endpoint, "health", "-q"), "")
         expect("its state", self.host.path("/var/lib/shmemd/vm7").is_dir(), True)
         self.host.run("systemctl", "start", "shmemd", "shmemd@vm8")
+
+    def has_an_instance_with_a_user_of_its_own(self):
+        """As docs/packages.md says: it cannot read what the others have, nor they what it has."""
+        self.host.run("useradd", "--system", "--groups", "shmemd-read", "shmemd-vm9")
+        self.write("/etc/shmemd/vm9.yaml", "metrics: {listen: off}\n")
+        drop_in = self.host.path("/etc/systemd/system/shmemd@vm9.service.d")
+        drop_in.mkdir()
+        (drop_in / "user.conf").write_text("[Service]\nUser=shmemd-vm9\nGroup=shmemd-vm9\n", encoding="utf-8")
+        self.host.run("systemctl", "daemon-reload")
+        self.host.run("systemctl", "start", "shmemd@vm9")
+        attach = ("attach", "cam0", "--probe", "/run/backends/cam0.sock")
+        self.ctl("--endpoint", "unix:/run/shmemd/vm9/admin.sock", *attach)
+        for path, facts in (("/run/shmemd/vm9/api.sock", "660 shmemd-vm9 shmemd-read"),
+                            ("/var/lib/shmemd/vm9/attached.yaml", "600 shmemd-vm9 shmemd-vm9"),
+                            ("/var/lib/shmemd/attached.yaml", "600 shmemd shmemd")):
+            expect(path, self.host.run("stat", "-c", "%a %U %G", path).strip(), facts)
+        pids = {"shmemd": self.property("MainPID"), "shmemd-vm9": self.property("MainPID", "shmemd@vm9.service")}
+        private = {"shmemd": ("/var/lib/shmemd/attached.yaml", f"/proc/{pids['shmemd']}/mem"),
+                   "shmemd-vm9": ("/var/lib/shmemd/vm9/attached.yaml", f"/proc/{pids['shmemd-vm9']}/mem")}
+        for user in private:
+            uid = self.host.run("id", "--user", user).strip()
+            for owner, paths in private.items():
+                for path in paths:
+                    expect(f"{user} reads {path}", self.may(f"test -r {path}", self.group(user), uid), user == owner)
+        self.host.run("systemctl", "stop", "shmemd@vm9")
+        shutil.rmtree(drop_in)
+        self.host.path("/etc/shmemd/vm9.yaml").unlink()
+        self.host.run("systemctl", "daemon-reload")
+        self.host.run("userdel", "shmemd-vm9")
+
+    def comes_again(self):
+        """Removed and installed again: what was enabled runs, instances too; and the removal says what it ends."""
+        said = self.host.run("dpkg", "--remove", "shmemd")
+        for unit in ("shmemd.service", "shmemd@vm7.service", "shmemd@vm8.service"):
+            expect(f"whether the removal names {unit}", unit in said, True)
+        self.install(self.debs, "--force-confold")
+        for unit in ("shmemd.service", "shmemd@vm7.service", "shmemd@vm8.service"):
+            expect(unit, self.property("ActiveState", unit), "active")
 
     def goes_without_a_trace(self, before):
         names = [Path(deb).name.split("_")[0] for deb in self.debs]
@@ -213,12 +283,17 @@ def prepare(root, debs):
 
 def installs_without_systemd(root, debs):
     """As when an image is made: no service to start, and none to miss."""
+    theirs = Path(root, "run/vhost-user")
+    theirs.mkdir()  # somebody else's, before us
     before = snapshot(root)
     run(["chroot", root, "dpkg", "--install", *debs])
+    mode = run(["stat", "-c", "%a %u %g", theirs]).strip()
+    expect("a folder that was there", mode, "755 0 0")
     run(["chroot", root, "shmemd", "--check-config", "--config", CONFIG])
     expect("enabled", os.path.lexists(f"{root}/etc/systemd/system/multi-user.target.wants/shmemd.service"), True)
     run(["chroot", root, "dpkg", "--purge", *[Path(deb).name.split("_")[0] for deb in debs]])
     expect_nothing_left(before, snapshot(root))
+    theirs.rmdir()
 
 
 def main():
@@ -239,12 +314,15 @@ def main():
             step("installed on a running host, served at once", checks.installed_and_served)
             step("under its hardening", checks.hardened)
             peers = step("a relay between two other users", checks.relays_for_another_user)
+            step("readers, who reach nothing else", checks.lets_readers_read)
             step("reloads, right and wrong", checks.reloads)
             step("an upgrade beside a running VM", checks.an_upgrade_does_not_restart, "/root/packages")
             step("SIGTERM with a session", checks.ends_with_its_sessions, peers)
             step("a crash", checks.remembers_and_restarts)
             step("a mistake in the configuration", checks.stays_down_for_a_mistake)
             step("instances", checks.has_instances)
+            step("an instance with a user of its own", checks.has_an_instance_with_a_user_of_its_own)
+            step("removed and installed again", checks.comes_again)
             step("removed, then purged", checks.goes_without_a_trace, before)
     except Failed as failure:
         sys.exit(f"packages: {failure}")

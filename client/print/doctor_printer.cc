@@ -57,6 +57,7 @@ std::string Problem(const std::string& endpoint, const v1::Finding& finding, con
 
 std::string CheckToJson(const DoctorCheck& check) {
   std::vector<std::string> findings;
+  findings.reserve(check.problems.size());
   for (const v1::Finding& problem : check.problems) findings.push_back(ToJson(problem));
   return JsonObject({{"subject", JsonString(check.subject)},
                      {"name", JsonString(check.name)},
@@ -99,6 +100,7 @@ std::string RenderDoctor(const AnsweredList<DoctorReport>& reports, const PrintS
 
 std::string DoctorToJson(const DoctorReport& report) {
   std::vector<std::string> checks;
+  checks.reserve(report.checks.size());
   for (const DoctorCheck& check : report.checks) checks.push_back(CheckToJson(check));
   std::vector<std::pair<std::string, std::string>> fields;
   if (report.reached) fields.emplace_back("serverVersion", JsonString(report.server_version));

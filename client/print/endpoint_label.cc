@@ -16,8 +16,9 @@ constexpr char kUnix[] = "unix:";
 using Words = std::vector<std::string>;
 
 bool AllAlike(const std::vector<Words>& all, const std::function<std::string(const Words&)>& word) {
-  return std::all_of(all.begin(), all.end(),
-                     [&](const Words& words) { return words.size() > 1 && word(words) == word(all.front()); });
+  return std::all_of(all.begin(), all.end(), [&](const Words& words) {
+    return words.size() > 1 && word(words) == word(all.front());
+  });
 }
 
 // Leaves out the words that all begin or end with, but never the last one of any.
@@ -33,9 +34,11 @@ void DropShared(std::vector<Words>* all) {
 // Paths by folder: what is shared at both ends goes.
 std::vector<std::string> PathLabels(const std::vector<std::string>& paths) {
   std::vector<Words> all;
+  all.reserve(paths.size());
   for (const std::string& path : paths) all.push_back(absl::StrSplit(path, '/'));
   DropShared(&all);
   std::vector<std::string> labels;
+  labels.reserve(all.size());
   for (const Words& words : all) labels.push_back(absl::StrJoin(words, "/"));
   return labels;
 }
@@ -59,6 +62,7 @@ std::vector<std::string> AddressLabels(const std::vector<std::string>& addresses
     return ports.size() > 1 ? addresses : hosts;
   }
   std::vector<Words> all;
+  all.reserve(hosts.size());
   for (const std::string& host : hosts) all.push_back(absl::StrSplit(host, '.'));
   while (AllAlike(all, [](const Words& words) { return words.back(); })) {
     for (Words& words : all) words.pop_back();

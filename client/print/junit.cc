@@ -42,8 +42,8 @@ const char* ElementOf(Result result) {
 }
 
 std::string Case(const JunitCase& one) {
-  std::string text = absl::StrCat("    <testcase classname=\"", Xml(one.class_name), "\" name=\"",
-                                  Xml(one.name), "\"");
+  std::string text =
+      absl::StrCat("    <testcase classname=\"", Xml(one.class_name), "\" name=\"", Xml(one.name), "\"");
   if (one.result == Result::kPassed) return absl::StrCat(text, "/>\n");
   const char* element = ElementOf(one.result);
   absl::StrAppend(&text, ">\n      <", element, " message=\"", Xml(one.message), "\"");

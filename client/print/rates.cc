@@ -82,7 +82,9 @@ void RateMeter::AddRates(const Counts& now, RegionRate* rate) const {
   const bool anew = now.uid != before.uid || now.maps < before.maps || now.unmaps < before.unmaps ||
                     now.map_bytes < before.map_bytes || now.failures < before.failures;
   if (anew) return;
-  const auto per_second = [this](int64_t from, int64_t to) { return static_cast<double>(to - from) / *interval_; };
+  const auto per_second = [this](int64_t from, int64_t to) {
+    return static_cast<double>(to - from) / *interval_;
+  };
   rate->maps = per_second(before.maps, now.maps);
   rate->unmaps = per_second(before.unmaps, now.unmaps);
   rate->map_bytes = per_second(before.map_bytes, now.map_bytes);

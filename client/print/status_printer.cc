@@ -68,6 +68,7 @@ absl::Duration AgeOf(const ServerView& view, absl::Time now) {
 
 std::string StatesText(const Totals& totals) {
   std::vector<std::string> parts;
+  parts.reserve(totals.states.size());
   for (const auto& [state, count] : totals.states) {
     parts.push_back(absl::StrCat(count, " ", v1::Backend::State_Name(state)));
   }
@@ -104,25 +105,28 @@ std::string One(const ServerView& view, const StatusOptions& options, const Prin
   PrintStyle plain = style;
   plain.headers = false;
   Table table({{"WHAT"}, {"HOW MUCH", Align::kLeft, 20}});
-  const auto add = [&table](const char* what, Cell cell) { table.AddRow({std::string(what), std::move(cell)}); };
+  const auto add = [&table](const char* what, Cell cell) {
+    table.AddRow({std::string(what), std::move(cell)});
+  };
   add("shmemd", absl::StrCat(view.info.version(), " at ", options.endpoint));
   add("health", Cell(absl::StrCat(view.health, ", up ", FormatAge(AgeOf(view, options.now)),
-                                            view.info.synced() ? "" : ", catching up with lost events"),
-                               view.health == "SERVING" ? Color::kGreen : Color::kRed));
+                                  view.info.synced() ? "" : ", catching up with lost events"),
+                     view.health == "SERVING" ? Color::kGreen : Color::kRed));
   const std::string states = StatesText(totals);
   add("back-ends", Cell(absl::StrCat(backends, states.empty() ? "" : ": ", states),
-                                  totals.up < backends ? Color::kYellow : Color::kNone));
+                        totals.up < backends ? Color::kYellow : Color::kNone));
   add("regions", absl::StrCat(sums.region_count(), " of ", FormatBytes(sums.size_bytes(), style.bytes)));
   add("mapped", absl::StrCat(FormatBytes(sums.mapped_bytes(), style.bytes), " (",
-                                       FormatShare(sums.mapped_bytes(), sums.size_bytes()), ") in ",
-                                       Counted(sums.mapping_count(), "mapping")));
+                             FormatShare(sums.mapped_bytes(), sums.size_bytes()), ") in ",
+                             Counted(sums.mapping_count(), "mapping")));
   add("at risk", Bytes(sums.at_risk_bytes(), style, Color::kRed));
   add("stale", Bytes(sums.stale_bytes(), style, Color::kRed));
   add("findings", SeveritiesText(totals));
   return table.Render(plain);
 }
 
-std::string Many(const AnsweredList<ServerView>& views, const StatusOptions& options, const PrintStyle& style) {
+std::string Many(const AnsweredList<ServerView>& views, const StatusOptions& options,
+                 const PrintStyle& style) {
   Table table({{"VERSION", Align::kLeft, 0, true},
                {"UP", Align::kRight, 0, true},
                {"BACK-ENDS", Align::kRight},
@@ -137,13 +141,13 @@ std::string Many(const AnsweredList<ServerView>& views, const StatusOptions& opt
     const v1::BackendTotals& sums = totals.sums;
     const int64_t backends = view->backends.backends_size();
     table.SetEndpoint(endpoint);
-    table.AddRow({view->info.version(), FormatAge(AgeOf(*view, options.now)),
-                  Cell(absl::StrCat(totals.up, "/", backends), totals.up < backends ? Color::kYellow : Color::kNone),
-                  FormatBytes(sums.mapped_bytes(), style.bytes),
-                  FormatShare(sums.mapped_bytes(), sums.size_bytes()),
-                  Bytes(sums.at_risk_bytes(), style, Color::kRed), Bytes(sums.stale_bytes(), style, Color::kRed),
-                  Found(totals, v1::Finding::ERROR, Color::kRed),
-                  Found(totals, v1::Finding::WARNING, Color::kYellow)});
+    table.AddRow(
+        {view->info.version(), FormatAge(AgeOf(*view, options.now)),
+         Cell(absl::StrCat(totals.up, "/", backends), totals.up < backends ? Color::kYellow : Color::kNone),
+         FormatBytes(sums.mapped_bytes(), style.bytes), FormatShare(sums.mapped_bytes(), sums.size_bytes()),
+         Bytes(sums.at_risk_bytes(), style, Color::kRed), Bytes(sums.stale_bytes(), style, Color::kRed),
+         Found(totals, v1::Finding::ERROR, Color::kRed),
+         Found(totals, v1::Finding::WARNING, Color::kYellow)});
   }
   return table.Render(style);
 }
@@ -160,18 +164,19 @@ std::vector<Bad> WorstOf(const AnsweredList<ServerView>& views, const StatusOpti
       all.push_back({endpoint, std::move(finding)});
     }
   }
-  std::stable_sort(all.begin(), all.end(), [](const Bad& a, const Bad& b) {
-    return a.finding.severity() > b.finding.severity();
-  });
+  std::stable_sort(all.begin(), all.end(),
+                   [](const Bad& a, const Bad& b) { return a.finding.severity() > b.finding.severity(); });
   return all;
 }
 
 std::string Worst(const std::vector<Bad>& all, const PrintStyle& style) {
-  Table table({{"WORST"}, {"RESOURCE", Align::kLeft, 10}, {"CODE", Align::kLeft, 16}, {"SUMMARY", Align::kLeft, 20}});
+  Table table(
+      {{"WORST"}, {"RESOURCE", Align::kLeft, 10}, {"CODE", Align::kLeft, 16}, {"SUMMARY", Align::kLeft, 20}});
   for (size_t i = 0; i < std::min(all.size(), kWorst); ++i) {
     const v1::Finding& finding = all[i].finding;
     table.SetEndpoint(all[i].endpoint);
-    table.AddRow({SeverityCell(finding.severity()), ShortName(finding.resource()), finding.code(), finding.summary()});
+    table.AddRow(
+        {SeverityCell(finding.severity()), ShortName(finding.resource()), finding.code(), finding.summary()});
   }
   std::string text = table.Render(style);
   if (all.size() > kWorst && style.headers) {
@@ -183,6 +188,7 @@ std::string Worst(const std::vector<Bad>& all, const PrintStyle& style) {
 template <typename Enum>
 std::string CountsToJson(const Counts<Enum>& counts, const std::string& (*name)(Enum)) {
   std::vector<std::pair<std::string, std::string>> fields;
+  fields.reserve(counts.size());
   for (const auto& [value, count] : counts) fields.emplace_back(name(value), absl::StrCat(count));
   return JsonObject(fields);
 }
@@ -214,12 +220,15 @@ std::string StatusToJson(const ServerView& view, const StatusOptions& options) {
   }
   std::vector<std::string> worst;
   const auto problems = WorstFirst(Diagnose(view, options.client_version));
+  worst.reserve(kWorst);
   for (size_t i = 0; i < std::min(problems.size(), kWorst); ++i) worst.push_back(ToJson(problems[i]));
   std::string states = CountsToJson<v1::Backend::State>(
-      totals.states, [](v1::Backend::State state) -> const std::string& { return v1::Backend::State_Name(state); });
+      totals.states,
+      [](v1::Backend::State state) -> const std::string& { return v1::Backend::State_Name(state); });
   std::string severities = CountsToJson<v1::Finding::Severity>(
-      totals.severities,
-      [](v1::Finding::Severity severity) -> const std::string& { return v1::Finding::Severity_Name(severity); });
+      totals.severities, [](v1::Finding::Severity severity) -> const std::string& {
+        return v1::Finding::Severity_Name(severity);
+      });
   return JsonObject({{"server", ToJson(view.info)},
                      {"health", JsonString(view.health)},
                      {"backendStates", std::move(states)},

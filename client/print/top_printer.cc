@@ -66,8 +66,10 @@ std::string Sums(const AnsweredList<TopView>& views) {
       mapped += rate.region.mapped_bytes();
     }
   }
-  std::string text = absl::StrCat(regions, regions == 1 ? " region, " : " regions, ", FormatBytes(mapped), " mapped");
-  if (interval) absl::StrAppend(&text, absl::StrFormat(", %s maps/s within %.1f s", FormatRate(maps), *interval));
+  std::string text =
+      absl::StrCat(regions, regions == 1 ? " region, " : " regions, ", FormatBytes(mapped), " mapped");
+  if (interval)
+    absl::StrAppend(&text, absl::StrFormat(", %s maps/s within %.1f s", FormatRate(maps), *interval));
   return text += '\n';
 }
 
@@ -128,9 +130,11 @@ std::string RenderTop(const AnsweredList<TopView>& views, RateOrder order, const
 
 std::string TopToJson(const TopView& view, RateOrder order, const google::protobuf::Timestamp& time) {
   std::vector<const RegionRate*> sorted;
+  sorted.reserve(view.rates.size());
   for (const RegionRate& rate : view.rates) sorted.push_back(&rate);
   SortRates(order, &sorted);
   std::vector<std::string> regions;
+  regions.reserve(sorted.size());
   for (const RegionRate* rate : sorted) regions.push_back(RateToJson(*rate));
   Fields fields = {{"time", ToJson(time)}};
   if (view.interval_seconds) fields.emplace_back("intervalSeconds", Number(*view.interval_seconds));

@@ -228,12 +228,11 @@ void AddRelayFlags(CLI::App* command, AttachArguments* arguments) {
 
 void AddAttachCommand(CommandLine* line) {
   auto arguments = std::make_shared<AttachArguments>();
-  CLI::App* command = line->Add(
-      "attach", "Have shmemd look at a back-end (needs the admin role)",
-      "attach gpu0 --frontend /run/backends/gpu0.sock\n"
-      "attach media0 --relay /run/vm/media0.sock,/run/backends/media0.sock\n"
-      "attach cam0 --probe /run/backends/cam0.sock --validate-only",
-      [arguments](Context& context) { return Attach(context, *arguments); });
+  CLI::App* command = line->Add("attach", "Have shmemd look at a back-end (needs the admin role)",
+                                "attach gpu0 --frontend /run/backends/gpu0.sock\n"
+                                "attach media0 --relay /run/vm/media0.sock,/run/backends/media0.sock\n"
+                                "attach cam0 --probe /run/backends/cam0.sock --validate-only",
+                                [arguments](Context& context) { return Attach(context, *arguments); });
   command->add_option("ID", arguments->id, "What to call it: small letters, digits, - and .")->required();
   AddHow(command, arguments.get());
   AddRelayFlags(command, arguments.get());

@@ -19,10 +19,10 @@ constexpr char kUnix[] = "unix:";
 
 // What stands on the line before the word that is completed.
 struct Line {
-  const CLI::App* app = nullptr;            // the command, or the program
-  const CLI::Option* expecting = nullptr;   // whose value comes next
+  const CLI::App* app = nullptr;           // the command, or the program
+  const CLI::Option* expecting = nullptr;  // whose value comes next
   size_t positionals = 0;
-  bool only_positionals = false;            // after "--"
+  bool only_positionals = false;  // after "--"
   Options options;
 };
 
@@ -228,7 +228,8 @@ Completion Complete(const CLI::App& app, const std::vector<std::string>& words, 
 
 std::string CompletionLines(const Completion& completion) {
   std::string lines;
-  for (const auto& [candidate, what] : completion.candidates) absl::StrAppend(&lines, candidate, "\t", what, "\n");
+  for (const auto& [candidate, what] : completion.candidates)
+    absl::StrAppend(&lines, candidate, "\t", what, "\n");
   switch (completion.then) {
     case Then::kSpace:
       return lines += ":space\n";

@@ -8,8 +8,8 @@
 namespace shmemd::shmemctl {
 namespace {
 
-// Bash breaks words at ":" and "=", also within an endpoint, and replaces only what follows: the words are put
-// together again for us, and what bash keeps is taken from the answers.
+// Bash breaks words at ":" and "=", also within an endpoint, and replaces only what follows: the words are
+// put together again for us, and what bash keeps is taken from the answers.
 constexpr char kBash[] = R"sh(# Completes shmemctl in bash: source <(shmemctl completion bash)
 _shmemctl() {
     local rest=${COMP_LINE:0:COMP_POINT} trimmed word i

@@ -82,6 +82,7 @@ absl::StatusOr<std::vector<ChosenEndpoint>> Context::Endpoints(Role role) const 
     return endpoints;
   }
   std::vector<NamedEndpoint> named;
+  named.reserve(endpoints_.size());
   for (const std::string& text : endpoints_) named.push_back({text, "--endpoint"});
   if (!endpoints_from_.empty()) {
     auto listed = ReadEndpointList(endpoints_from_);

@@ -30,8 +30,11 @@ struct DoctorArguments {
 };
 
 DoctorReport ReportOf(const Source& source, const absl::StatusOr<ServerView>& answer) {
-  DoctorReport report{.reached = answer.ok(), .endpoint = source.endpoint.text(), .server_version = "",
-                      .client_version = SHMEMD_VERSION, .checks = {}};
+  DoctorReport report{.reached = answer.ok(),
+                      .endpoint = source.endpoint.text(),
+                      .server_version = "",
+                      .client_version = SHMEMD_VERSION,
+                      .checks = {}};
   if (answer.ok()) {
     report.server_version = answer->info.version();
     report.checks = client::Diagnose(*answer, SHMEMD_VERSION);
@@ -45,8 +48,8 @@ DoctorReport ReportOf(const Source& source, const absl::StatusOr<ServerView>& an
 void PrintQuiet(const Context& context, const client::AnsweredList<DoctorReport>& reports) {
   for (const auto& [endpoint, report] : reports) {
     for (const v1::Finding& finding : client::WorstFirst(report->checks)) {
-      context.Print(absl::StrCat(endpoint, endpoint.empty() ? "" : " ", client::ShortName(finding.resource()), " ",
-                                 finding.code(), "\n"));
+      context.Print(absl::StrCat(endpoint, endpoint.empty() ? "" : " ", client::ShortName(finding.resource()),
+                                 " ", finding.code(), "\n"));
     }
   }
 }
@@ -66,6 +69,7 @@ void PrintReports(const Context& context, const Sources& sources, const std::vec
                   const DoctorArguments& arguments) {
   if (context.output() == Output::kJunit) {
     std::vector<client::JunitSuite> suites;
+    suites.reserve(reports.size());
     const auto limit = ParseFailOn(arguments.fail_on).value_or(v1::Finding::WARNING);
     for (const DoctorReport& report : reports) {
       client::JunitSuite& suite = suites.emplace_back(client::DoctorToJunit(report, limit));
@@ -75,6 +79,7 @@ void PrintReports(const Context& context, const Sources& sources, const std::vec
   }
   if (!context.structured()) return PrintTable(context, sources, reports);
   std::vector<std::string> items;
+  items.reserve(sources.size());
   for (size_t i = 0; i < sources.size(); ++i) {
     const std::string json = client::DoctorToJson(reports[i]);
     items.push_back(context.several() ? AnswerJson(sources[i], json) : json);
@@ -95,6 +100,7 @@ absl::StatusOr<ExitCode> Examine(Context& context, const Sources& sources, const
     return answers.front().status();
   }
   std::vector<DoctorReport> reports;
+  reports.reserve(sources.size());
   Failures failures(sources);
   ExitCode code = ExitCode::kOk;
   for (size_t i = 0; i < sources.size(); ++i) {
@@ -118,11 +124,11 @@ ExitCode Doctor(Context& context, const DoctorArguments& arguments) {
 
 void AddDoctorCommand(CommandLine* line) {
   auto arguments = std::make_shared<DoctorArguments>();
-  CLI::App* command =
-      line->Add("doctor", "Check everything, and say what is wrong and what to do about it",
-                "doctor\ndoctor --fail-on warning\ndoctor -o junit > shmem.xml\n"
-                "doctor --endpoints-from fleet.txt --fail-on error -q",
-                [arguments](Context& context) { return Doctor(context, *arguments); }, true);
+  CLI::App* command = line->Add(
+      "doctor", "Check everything, and say what is wrong and what to do about it",
+      "doctor\ndoctor --fail-on warning\ndoctor -o junit > shmem.xml\n"
+      "doctor --endpoints-from fleet.txt --fail-on error -q",
+      [arguments](Context& context) { return Doctor(context, *arguments); }, true);
   AddFailOnFlag(command, &arguments->fail_on);
   AddWatchFlag(command, &arguments->watch);
 }

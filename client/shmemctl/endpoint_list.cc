@@ -56,8 +56,8 @@ std::vector<NamedEndpoint> ParseEndpointList(std::string_view text, const std::s
 absl::StatusOr<std::vector<NamedEndpoint>> ReadEndpointList(const std::string& path) {
   const bool input = path == "-";
   const std::string name = input ? "standard input" : path;
-  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> opened(input ? nullptr : std::fopen(path.c_str(), "re"),
-                                                               std::fclose);
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> opened(
+      input ? nullptr : std::fopen(path.c_str(), "re"), std::fclose);
   std::FILE* file = input ? stdin : opened.get();
   if (file == nullptr) {
     return absl::InvalidArgumentError(

@@ -1,7 +1,8 @@
 #include "client/shmemctl/fail_on.h"
 
 #include <algorithm>
-#include <set>
+#include <string>
+#include <vector>
 
 namespace shmemd::shmemctl {
 
@@ -24,7 +25,7 @@ bool AnyAsBadAs(const google::protobuf::RepeatedPtrField<v1::Finding>& findings,
 
 void AddFailOnFlag(CLI::App* command, std::string* fail_on) {
   command->add_option("--fail-on", *fail_on, "Exit with 6 when an open finding is at least this bad (never)")
-      ->check(CLI::IsMember(std::set<std::string>{"never", "info", "warning", "error"}));
+      ->check(CLI::IsMember(std::vector<std::string>{"never", "info", "warning", "error"}));
 }
 
 }  // namespace shmemd::shmemctl

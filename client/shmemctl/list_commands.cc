@@ -62,6 +62,7 @@ struct Regions {
 void PrintRegions(const Context& context, const client::AnsweredList<Regions>& answers) {
   using List = v1::ListRegionsResponse;
   client::AnsweredList<List> lists;
+  lists.reserve(answers.size());
   for (const auto& [endpoint, answer] : answers) lists.push_back({endpoint, &answer->list});
   if (context.quiet()) return PrintNames(context, lists, &List::regions);
   const bool any = HasAny(lists, &List::regions);
@@ -153,18 +154,16 @@ Reading<v1::ListFindingsResponse> ReadingOfFindings(const FindingsArguments& arg
                                                     const std::string& parent) {
   using Answer = v1::ListFindingsResponse;
   const auto limit = ParseFailOn(arguments.fail_on);
-  return {.ask =
-              [parent, all = arguments.all](const client::Client& client) {
-                return client.ListFindings(parent, all);
-              },
+  return {.ask = [parent, all = arguments.all](
+                     const client::Client& client) { return client.ListFindings(parent, all); },
           .json = [](const Answer& answer) { return client::ToJson(answer, "findings"); },
-          .print =
-              [all = arguments.all](const Context& context, const client::AnsweredList<Answer>& answers) {
-                PrintFindings(context, answers, all);
-              },
-          .judge = [limit](const Answer& answer) {
-            return AnyAsBadAs(answer.findings(), limit) ? ExitCode::kFindings : ExitCode::kOk;
-          }};
+          .print = [all = arguments.all](
+                       const Context& context,
+                       const client::AnsweredList<Answer>& answers) { PrintFindings(context, answers, all); },
+          .judge =
+              [limit](const Answer& answer) {
+                return AnyAsBadAs(answer.findings(), limit) ? ExitCode::kFindings : ExitCode::kOk;
+              }};
 }
 
 ExitCode Findings(Context& context, const FindingsArguments& arguments) {

@@ -7,8 +7,9 @@ namespace {
 
 template <typename Value>
 absl::Status Keep(absl::StatusOr<Value> value, Value* to) {
-  if (value.ok()) *to = *std::move(value);
-  return value.status();
+  if (!value.ok()) return value.status();
+  *to = *std::move(value);
+  return absl::OkStatus();
 }
 
 }  // namespace

@@ -18,7 +18,8 @@ namespace v1 = ::vhost::shmem::v1;
 // Up to so many mappings are listed below a picture.
 constexpr int64_t kMaxListed = 8;
 
-absl::StatusOr<std::vector<std::string>> RegionNames(const client::Client& client, const client::Target& target) {
+absl::StatusOr<std::vector<std::string>> RegionNames(const client::Client& client,
+                                                     const client::Target& target) {
   if (target.shmid.has_value()) return std::vector<std::string>{client::RegionName(target)};
   const auto list = client.ListRegions(client::BackendName(target));
   if (!list.ok()) return list.status();
@@ -53,8 +54,7 @@ absl::StatusOr<ExitCode> ShowMap(Context& context, const client::Client& client,
   bool first = true;
   for (const std::string& name : *names) {
     const auto layout = client.GetRegionLayout(name);
-    const bool went_away =
-        layout.status().code() == absl::StatusCode::kNotFound && !target.shmid.has_value();
+    const bool went_away = layout.status().code() == absl::StatusCode::kNotFound && !target.shmid.has_value();
     if (went_away) continue;
     if (!layout.ok()) return layout.status();
     if (context.structured()) {

@@ -120,8 +120,9 @@ void AddMappings(CommandLine* line) {
   command->add_option("BACKEND[/SHMID]", arguments->target, "Only of this back-end or region");
   command->add_flag("--at-risk", arguments->at_risk, "Only those that are unsafe to touch");
   command->add_flag("--stale", arguments->stale, "Only those whose owner may be gone");
-  command->add_option("--filter", arguments->filter,
-                      "Only those that match, e.g. \"length_bytes >= 4096 AND access = READ_WRITE\"")
+  command
+      ->add_option("--filter", arguments->filter,
+                   "Only those that match, e.g. \"length_bytes >= 4096 AND access = READ_WRITE\"")
       ->type_name("EXPRESSION");
   command
       ->add_option("--sort", arguments->sort,

@@ -18,7 +18,8 @@ client::StatusOptions OptionsOf(const Context& context) {
 }
 
 void PrintStatus(const Context& context, const client::AnsweredList<ServerView>& views) {
-  if (!context.quiet()) return context.Print(client::RenderStatus(views, OptionsOf(context), context.style()));
+  if (!context.quiet())
+    return context.Print(client::RenderStatus(views, OptionsOf(context), context.style()));
   for (const auto& [endpoint, view] : views) {
     context.Print(endpoint + (endpoint.empty() ? "" : " ") + view->health + "\n");
   }
@@ -36,9 +37,10 @@ ExitCode Status(Context& context, bool watch) {
 
 void AddStatusCommand(CommandLine* line) {
   auto watch = std::make_shared<bool>(false);
-  CLI::App* command = line->Add("status", "Show on one screen how it is: counts, sums and the worst few things",
-                                "status\nstatus --watch\nstatus --endpoints-from fleet.txt\nstatus -o json",
-                                [watch](Context& context) { return Status(context, *watch); });
+  CLI::App* command =
+      line->Add("status", "Show on one screen how it is: counts, sums and the worst few things",
+                "status\nstatus --watch\nstatus --endpoints-from fleet.txt\nstatus -o json",
+                [watch](Context& context) { return Status(context, *watch); });
   AddWatchFlag(command, watch.get());
 }
 

@@ -152,6 +152,7 @@ class Top {
     google::protobuf::Timestamp now;
     now.set_seconds(absl::ToUnixSeconds(absl::Now()));
     std::vector<std::string> items;
+    items.reserve(sources_.size());
     for (size_t i = 0; i < sources_.size(); ++i) {
       const auto& view = views_[i];
       if (!context_.several()) {

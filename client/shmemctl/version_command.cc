@@ -42,8 +42,8 @@ void PrintVersions(const Context& context, const client::AnsweredList<Answer>& a
   client::Table table({{"VERSION"}, {"STARTED"}, {"BACK-ENDS", client::Align::kRight}});
   for (const auto& [endpoint, answer] : answers) {
     table.SetEndpoint(endpoint);
-    table.AddRow({answer->version(), client::FormatTime(answer->start_time()),
-                  absl::StrCat(answer->backend_count())});
+    table.AddRow(
+        {answer->version(), client::FormatTime(answer->start_time()), absl::StrCat(answer->backend_count())});
   }
   context.Print(table.Render(context.style()));
 }
@@ -60,8 +60,8 @@ ExitCode Version(Context& context) {
 }  // namespace
 
 void AddVersionCommand(CommandLine* line) {
-  line->Add("version", "Print the version of shmemctl and of the shmemd that answers", "version\nversion -o json",
-            Version);
+  line->Add("version", "Print the version of shmemctl and of the shmemd that answers",
+            "version\nversion -o json", Version);
 }
 
 }  // namespace shmemd::shmemctl

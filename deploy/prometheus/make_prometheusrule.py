@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 """Writes the rules for the Prometheus operator, from the file that Prometheus and promtool read.
 
-usage: make_prometheusrule.py            writes it
-       make_prometheusrule.py --check    ends with 1 unless it is as it would be written
+usage: make_prometheusrule.py                   writes it
+       make_prometheusrule.py --check           ends with 1 unless it is as it would be written
+       make_prometheusrule.py --runbooks URL    prints it with links to a copy of docs/alerts.md at URL (runbook_url)
 """
 
+import re
 import sys
 from pathlib import Path
 
@@ -27,7 +29,15 @@ def made():
     return HEAD + "".join(f"  {line}".rstrip() + "\n" for line in rules)
 
 
+def with_links(text, url):
+    """The annotation that Alertmanager and Grafana show as a link."""
+    return re.sub(r"runbook: \S+/alerts\.md(#\w+)", lambda found: f"runbook_url: {url}{found[1]}", text)
+
+
 def main():
+    if len(sys.argv) == 3 and sys.argv[1] == "--runbooks":
+        print(with_links(made(), sys.argv[2]), end="")
+        return
     if sys.argv[1:] not in ([], ["--check"]):
         sys.exit(__doc__)
     if not sys.argv[1:]:

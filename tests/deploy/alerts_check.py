@@ -27,7 +27,8 @@ def check_pages() -> list[str]:
     rules = RULES.read_text()
     alerts = set(re.findall(r"- alert: (\w+)", rules))
     sections = set(re.findall(r"^## (\w+)$", PAGES.read_text(), re.MULTILINE))
-    anchors = set(re.findall(r"runbook: docs/alerts\.md#(\w+)", rules))
+    # Where the package has the page.
+    anchors = set(re.findall(r"runbook: /usr/share/doc/shmemd/alerts\.md#(\w+)", rules))
     tested = set(re.findall(r"alertname: (\w+)\n", TESTS.read_text()))
     known = set(re.findall(r"`(\w+)`", METRICS.read_text()))
     expressions = re.sub(r"annotations:.*?runbook: \S+", "", rules, flags=re.DOTALL)
@@ -37,9 +38,19 @@ def check_pages() -> list[str]:
         *differences("docs/alerts.md", sections, alerts),
         *differences("rules", alerts, sections),
         *differences("runbook annotations", anchors, {name.lower() for name in alerts}),
+        *check_links(alerts),
         *differences("alerts that fire in a test", tested, alerts),
         *differences("docs/metrics.md", known, used),
     ]
+
+
+def check_links(alerts: set[str]) -> list[str]:
+    """As the Prometheus operator gets the rules with links."""
+    maker = RULES.with_name("make_prometheusrule.py")
+    url = "https://docs.example/alerts"
+    made = subprocess.run([sys.executable, "-B", maker, "--runbooks", url], capture_output=True, text=True, check=False)
+    links = set(re.findall(rf"runbook_url: {re.escape(url)}#(\w+)$", made.stdout, re.MULTILINE))
+    return differences(f"links of {maker.name}", links, {name.lower() for name in alerts})
 
 
 def main() -> int:

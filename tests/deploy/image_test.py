@@ -5,7 +5,9 @@ Makes the image's root without a container engine, checks it, plants mistakes in
 in it: as their users, with a root that they cannot write to. Needs root and mounts; ends with 77 (skipped) elsewhere.
 """
 
+import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -16,6 +18,7 @@ SCRIPTS = ROOT / "scripts"
 PROGRAMS = ("shmemd", "shmemctl", "shmem-demo-backend", "shmem-demo-vmm")
 # {a file: what becomes of it}, and what has to be said
 MISTAKES = {
+    "run/shmemd": (lambda path: os.chown(path, 0, 0), "run/shmemd is 0750 0:0"),
     "usr/bin/sh": (lambda path: (path.write_text("#!"), path.chmod(0o755)), "what runs is sh, "),
     "usr/bin/shmemctl": (lambda path: path.chmod(0o4755), "setuid"),
     "etc/passwd": (lambda path: path.chmod(0o666), "etc/passwd can be written to"),
@@ -38,12 +41,26 @@ def has_mounts():
     return os.geteuid() == 0 and run("unshare", "--mount", "true")[0] == 0
 
 
+def default_command():
+    """What the image runs when nobody says anything, after the Dockerfile."""
+    text = (ROOT / "Dockerfile").read_text()
+    return [word for key in ("ENTRYPOINT", "CMD") for word in json.loads(re.search(rf"^{key} (.*)$", text, re.MULTILINE)[1])]
+
+
+def start_default(image):
+    return run(sys.executable, "-B", SCRIPTS / "start_default.py", image, *default_command())
+
+
 def problems(image, programs):
     code, text = run(SCRIPTS / "image_root.sh", image, *(programs / name for name in PROGRAMS))
     if code:
         yield f"image_root.sh: {text}"
         return
     code, text = run(sys.executable, "-B", SCRIPTS / "check_image.py", image)
+    print(text.rstrip())
+    if code:
+        yield text
+    code, text = start_default(image)
     print(text.rstrip())
     if code:
         yield text
@@ -57,6 +74,9 @@ def problems(image, programs):
         code, text = run(sys.executable, "-B", SCRIPTS / "check_image.py", image)
         if code == 0 or wanted not in text:
             yield f"{name}: wanted '{wanted}', got: {text}"
+    # run/shmemd is root's by now.
+    if start_default(image)[0] == 0:
+        yield "the default command runs in a folder that it cannot write to"
 
 
 def main():

@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
-"""kubevirt_test.py: is the policy as overlays/qemu says, and does the hook add the device to every form of domain?"""
+"""kubevirt_test.py: is the policy as its sidecars say, with probes that do not go to the guest, and does the hook add the
+device and memory that can be shared to every form of domain?"""
 
+import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
@@ -10,11 +12,24 @@ OVERLAY = Path(__file__).resolve().parents[2] / "deploy" / "k8s" / "overlays" / 
 QEMU = "{http://libvirt.org/schemas/domain/qemu/1.0}"
 NAMESPACE = 'xmlns:qemu="http://libvirt.org/schemas/domain/qemu/1.0"'
 OWN_ARGUMENT = '<qemu:commandline><qemu:arg value="-own"/></qemu:commandline>'
+DISK = '<disk type="file"><source file="/disk.img"/></disk>'
+# Virt-launcher's network leads to the guest.
+BY_NETWORK = re.compile(r"\b(httpGet|tcpSocket|grpc)\b")
+
+
+def _backed(memory):
+    return f'<domain type="kvm"><memoryBacking>{memory}</memoryBacking><devices>{DISK}</devices></domain>'
+
+
 DOMAINS = {
     "bare": '<domain type="kvm">\n  <devices>\n  </devices>\n</domain>',
     "on one line": f'<domain type="kvm" {NAMESPACE}><devices></devices></domain>',
     "with arguments": f'<domain type="kvm" {NAMESPACE}>\n<devices></devices>\n{OWN_ARGUMENT}\n</domain>',
-    "with memory": '<domain type="kvm"><memoryBacking><access mode="shared"/></memoryBacking><devices></devices></domain>',
+    "with memory": _backed('<access mode="shared"/>'),
+    "with huge pages": _backed('<hugepages><page size="2" unit="Mi"></page></hugepages>'),
+    "with private memory": _backed("<access mode='private'></access><source type=\"anonymous\"/>"),
+    "with a file": _backed('\n<source type="file"/>\n'),
+    "with no memory to speak of": '<domain type="kvm"><memoryBacking/><devices></devices></domain>',
 }
 
 
@@ -33,21 +48,43 @@ def problems_of(name, text):
     kept = ["-own"] if "-own" in text else []
     if arguments[: len(kept)] != kept or arguments[len(kept) :: 2] != ["-chardev", "-device"]:
         yield f"{name}: arguments {arguments}"
-    if [element.tag for element in domain].count("memoryBacking") != 1 or domain.find(
-        "memoryBacking/access"
-    ) is None:
+    if [element.tag for element in domain].count("memoryBacking") != 1:
         yield f"{name}: {run.stdout}"
+        return
+    memory = domain.find("memoryBacking")
+    kept = "file" if 'type="file"/>' in text else "memfd"
+    found = [(element.tag, *element.attrib.values()) for element in memory if element.tag != "hugepages"]
+    if sorted(found) != [("access", "shared"), ("source", kept)]:
+        yield f"{name}: memory {found}"
+    if ("hugepages" in text) != (memory.find("hugepages/page") is not None) or (DISK in text) != (DISK in run.stdout):
+        yield f"{name}: lost something: {run.stdout}"
 
 
-def main():
-    found = [problem for name, text in DOMAINS.items() for problem in problems_of(name, text)]
+def probe_problems(policy):
+    """A sidecar's probes run a program in the container; kubelet's others would reach the guest."""
+    yield from (f"the policy has a probe by {kind}" for kind in BY_NETWORK.findall(policy))
+    for probe in ("startupProbe", "readinessProbe"):
+        if f"{probe}.exec{{" not in policy:
+            yield f"the policy has no {probe} by exec"
+
+
+def policy_problems():
     check = subprocess.run(
         [sys.executable, "-B", OVERLAY / "make_policy.py", "--check"],
         capture_output=True,
         text=True,
         check=False,
     )
-    found += [check.stderr] if check.returncode else []
+    yield from [check.stderr] if check.returncode else []
+    policy = (OVERLAY / "policy.yaml").read_text()
+    yield from probe_problems(policy)
+    if len(list(probe_problems(policy.replace("readinessProbe.exec{", "readinessProbe.httpGet{")))) != 2:
+        yield "a planted probe by HTTP was not noticed"
+
+
+def main():
+    found = [problem for name, text in DOMAINS.items() for problem in problems_of(name, text)]
+    found += policy_problems()
     print("\n".join(found) or f"{len(DOMAINS)} domains, and the policy is as it should be")
     sys.exit(1 if found else 0)
 

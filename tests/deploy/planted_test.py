@@ -149,7 +149,7 @@ def plant_in_files(planter):
         planter.expect(
             "a component that nobody uses",
             list(check_manifests.unreached(deploy)),
-            r"exec-probes: .*\[unused\]",
+            r"grpc-tls: .*\[unused\]",
         )
 
 

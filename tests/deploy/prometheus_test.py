@@ -3,8 +3,9 @@
 
 Runs Debian's Prometheus with our rules against a shmemd with a back-end that maps all the time, one whose region is
 full, one that is refused, one that is gone and one that is detached. Then: `up` is 1 throughout, no sample came
-twice, each query of the Grafana dashboard has data, the alert about the full region fires, and nothing is left of
-what was detached. Alerts wait seconds instead of minutes. Ends with 77 (skipped) where there is no Prometheus.
+twice, each query of the Grafana dashboard has data, the alert about the full region fires, nothing is left of what
+was detached, and the end of shmemd itself is told, not before. Alerts wait seconds instead of minutes. Ends with 77
+(skipped) where there is no Prometheus.
 """
 
 import argparse
@@ -112,6 +113,10 @@ def check(stage: Stage, program: pathlib.Path, seconds: int) -> None:
         metric = f"prometheus_target_scrapes_sample_{what}_total"
         expect(metric, value(prometheus, metric), 0.0)
     expect("rules that failed", value(prometheus, "sum(prometheus_rule_evaluation_failures_total)"), 0.0)
+    own = {("ShmemdDown", ""), ("ShmemdRestarted", "")}
+    expect("alerts about shmemd itself", own & prometheus.firing(), set())
+    daemon.process.kill()
+    eventually("the alert about its end", lambda: own & prometheus.firing(), {("ShmemdDown", "")}, DEADLINE_S)
     print(f"{scrapes(prometheus):.0f} scrapes, {len(queries)} queries, firing: {sorted(prometheus.firing())}")
 
 

@@ -4,6 +4,7 @@ the same build makes the same bytes. What they do to a host is tried by ./dev im
 
 usage: debs_test.py SOURCE BUILD
 """
+import re
 import subprocess
 import sys
 import tempfile
@@ -70,6 +71,13 @@ class DebsTest(unittest.TestCase):
         self.assertNotIn("libgrpc", self.field("shmemd-demo", "Depends"))
         self.assertIn("systemd-standalone-sysusers", self.field("shmemd", "Depends"))
         self.assertEqual(self.field("shmemd", "Recommends"), "shmemctl")
+
+    def test_it_brings_the_page_that_alerts_name(self):
+        rules = (SOURCE / "deploy" / "prometheus" / "shmemd.rules.yml").read_text(encoding="utf-8")
+        pages = {word.split("#")[0] for word in re.findall(r"runbook: (\S+)", rules)}
+        self.assertEqual(len(pages), 1)
+        contents = output("dpkg-deb", "--contents", self.debs["shmemd"]).split()
+        self.assertIn("." + pages.pop(), contents)
 
     def test_the_administrators_files_are_named(self):
         conffiles = output("dpkg-deb", "--info", self.debs["shmemd"], "conffiles").split()

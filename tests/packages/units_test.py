@@ -23,6 +23,19 @@ def run(*command):
     return result.returncode, result.stdout
 
 
+def unit_lines(name):
+    """Lines of a unit, continued ones in one."""
+    return (UNITS / name).read_text(encoding="utf-8").replace("\\\n", "").splitlines()
+
+
+def check_config(text, *flags):
+    """What a configuration comes to. Its group for readers comes with the package; here that of root stands for it."""
+    with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
+        file.write(text.replace("shmemd-read", "root"))
+        file.flush()
+        return run(BIN / "shmemd", "--check-config", "--config", file.name, *flags)
+
+
 class Units:
     """The units in a folder, with the program of this build; an instance stands for the template."""
 
@@ -74,13 +87,37 @@ class UnitsTest(unittest.TestCase):
             self.assertFalse(exposure(path)[0])
 
     def test_an_instance_differs_in_its_places_only(self):
-        main, instance = ((UNITS / name).read_text(encoding="utf-8").splitlines() for name in ("shmemd.service", "shmemd@.service"))
-        places = ("Description=", "ExecStart=", "RuntimeDirectory", "StateDirectory=", "#")
+        main, instance = (unit_lines(name) for name in ("shmemd.service", "shmemd@.service"))
+        places = ("Description=", "ExecStart=", "RuntimeDirectory", "StateDirectory", "#")
         self.assertEqual([line for line in main if not line.startswith(places)],
                          [line for line in instance if not line.startswith(places)])
 
+    def test_the_places_of_an_instance_win_over_its_file(self):
+        (start,) = (line for line in unit_lines("shmemd@.service") if line.startswith("ExecStart="))
+        flags = start.replace("%i", "vm7").replace("shmemd-read", "root").split()[3:]
+        file = "state_dir: /var/lib/shmemd\napi: {socket: /run/shmemd/api.sock, admin_socket: /run/shmemd/admin.sock}\n"
+        code, text = check_config(file, *flags)
+        self.assertEqual(code, 0, text)
+        for place in ("/run/shmemd/vm7/api.sock", "/run/shmemd/vm7/admin.sock", "/var/lib/shmemd/vm7"):
+            self.assertIn(place, text)
+        for place in ("/run/shmemd/api.sock", "/run/shmemd/admin.sock"):
+            self.assertNotIn(place, text)
+
+    def test_what_passes_is_tried_again_for_ever(self):
+        for name in ("shmemd.service", "shmemd@.service"):
+            lines = unit_lines(name)
+            self.assertIn("StartLimitIntervalSec=0", lines)
+            self.assertIn("RestartPreventExitStatus=2", lines)
+
+    def test_readers_have_a_group_that_nothing_else_belongs_to(self):
+        self.assertIn("socket_group: shmemd-read", CONFIG.read_text(encoding="utf-8"))
+        accounts = (UNITS / "shmemd.sysusers").read_text(encoding="utf-8")
+        self.assertIn("m shmemd shmemd-read\n", accounts)
+        for name in ("shmemd.service", "shmemd@.service"):
+            self.assertIn("Group=shmemd", unit_lines(name))
+
     def test_the_default_configuration_is_one(self):
-        code, text = run(BIN / "shmemd", "--check-config", "--config", CONFIG)
+        code, text = check_config(CONFIG.read_text(encoding="utf-8"))
         self.assertEqual(code, 0, text)
         self.assertIn("back-ends        none", text)
         self.assertIn("state_dir        /var/lib/shmemd", text)
@@ -89,13 +126,10 @@ class UnitsTest(unittest.TestCase):
         """All that is commented out holds, and changes nothing but the back-ends."""
         lines = CONFIG.read_text(encoding="utf-8").splitlines()
         shown = [re.sub(r"^#(?! \S)", "", line) for line in lines if line and line != "backends: []"]
-        with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
-            file.write("\n".join(line for line in shown if not line.startswith("#")))
-            file.flush()
-            code, text = run(BIN / "shmemd", "--check-config", "--config", file.name)
+        code, text = check_config("\n".join(line for line in shown if not line.startswith("#")))
         self.assertEqual(code, 0, text)
         kept = [line for line in text.splitlines() if not line.startswith("back-end")]
-        plain = run(BIN / "shmemd", "--check-config", "--config", CONFIG)[1].splitlines()
+        plain = check_config("\n".join(lines))[1].splitlines()
         self.assertEqual(kept, [line for line in plain if not line.startswith("back-end")])
         self.assertIn("back-end         gpu0: relay", text)
         self.assertIn("back-end         cam0: probe", text)

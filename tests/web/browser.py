@@ -84,6 +84,10 @@ class Browser:
                           clip={"x": 0, "y": 0, "width": size["width"], "height": size["height"], "scale": 1})
         file.write_bytes(base64.b64decode(image["data"]))
 
+    def shoot_window(self, file: Path) -> None:
+        """What the window shows without scrolling."""
+        file.write_bytes(base64.b64decode(self._cdp("Page.captureScreenshot", format="png")["data"]))
+
     def check_fits(self, what: str) -> None:
         """Nothing has to be scrolled sideways; what does stick out is named."""
         wide = self.run("""(() => {

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes policy.yaml: the sidecars of overlays/qemu as a policy that puts them into virt-launcher pods.
+"""Writes policy.yaml: the sidecars of overlays/qemu, with exec probes, as a policy that puts them into virt-launcher pods.
 
 usage: make_policy.py            writes it
        make_policy.py --check    ends with 1 unless it is as it would be written
@@ -21,7 +21,7 @@ USER = 107  # QEMU's in virt-launcher, and the pod's fsGroup
 MAPS = {"limits", "requests"}
 SOCKETS = {"name": "vhost-user", "mountPath": "/run/vhost-user"}
 TEXT = """\
-# Made from overlays/qemu by make_policy.py beside it.
+# Made from sidecars by make_policy.py beside it.
 apiVersion: admissionregistration.k8s.io/v1
 kind: MutatingAdmissionPolicy
 metadata:
@@ -115,7 +115,7 @@ def indented(text, columns):
 
 def sidecars():
     """Those of the pod with QEMU, for QEMU's user in virt-launcher."""
-    workload = next(thing for thing in manifests.build(HERE.parent / "qemu") if thing.kind == "Deployment")
+    workload = next(thing for thing in manifests.build(HERE / "sidecars") if thing.kind == "Deployment")
     pod = copy.deepcopy(workload.pod)
     for container in pod["initContainers"]:
         container["securityContext"].update(
@@ -131,7 +131,7 @@ def main():
     if not sys.argv[1:]:
         MADE.write_text(made)
     elif not MADE.exists() or MADE.read_text() != made:
-        sys.exit(f"{MADE}: not as overlays/qemu says; run make_policy.py")
+        sys.exit(f"{MADE}: not as sidecars says; run make_policy.py")
 
 
 if __name__ == "__main__":
