@@ -144,18 +144,28 @@ void AddSizes(const v1::Region& region, v1::Finding* problem) {
   }
 }
 
+// What is free or STALE, which a map replaces; never more than the size, though STALE mappings may lie beyond
+// it.
+int64_t RoomOf(const v1::Region& region) {
+  const int64_t occupied = std::max<int64_t>(region.size_bytes() - region.free_bytes(), 0);
+  return region.free_bytes() + std::min(region.stale_bytes(), occupied);
+}
+
 void JudgeRoom(const v1::Region& region, Findings* problems) {
   if (!region.has_free_bytes() || region.size_bytes() <= 0) return;
-  const double used = static_cast<double>(region.mapped_bytes()) / static_cast<double>(region.size_bytes());
-  const bool full = region.free_bytes() == 0;
-  if (!full && used <= kNearlyFull) return;
+  const int64_t used = region.size_bytes() - RoomOf(region);
+  const bool full = used >= region.size_bytes();
+  const double share = static_cast<double>(used) / static_cast<double>(region.size_bytes());
+  if (!full && share <= kNearlyFull) return;
   problems->push_back(Problem(
       full ? "REGION_FULL" : "REGION_NEARLY_FULL", full ? v1::Finding::ERROR : v1::Finding::WARNING,
       region.name(),
       full ? absl::StrCat("nothing is free in ", FormatBytes(region.size_bytes()), ": the next map fails")
-           : absl::StrCat(FormatShare(region.mapped_bytes(), region.size_bytes()), " of ",
-                          FormatBytes(region.size_bytes()), " is mapped, ", FormatBytes(region.free_bytes()),
-                          " is free"),
+           : absl::StrCat(FormatShare(used, region.size_bytes()), " of ", FormatBytes(region.size_bytes()),
+                          " is mapped, ", FormatBytes(region.free_bytes()), " is free",
+                          region.stale_bytes() > 0
+                              ? absl::StrCat(" and ", FormatBytes(region.stale_bytes()), " is STALE")
+                              : ""),
       "shmemctl map shows what lies where, shmemctl mappings --sort age what has been there longest. The "
       "size is "
       "the back-end's choice."));
@@ -208,14 +218,19 @@ void JudgeExposure(const v1::Region& region, Findings* problems) {
 
 void AddRegionChecks(const ServerView& view, const v1::Backend& backend, std::vector<DoctorCheck>* checks) {
   const std::string& id = backend.name();
+  // Else what is mapped there is not known: nobody can map, or nobody saw it.
+  const bool down = backend.state() == v1::Backend::DISCONNECTED || backend.state() == v1::Backend::FAILED;
+  const bool followed = !down && (!backend.has_observed() || backend.observed());
   DoctorCheck room{id, "room", "its regions have room"};
   DoctorCheck holes{id, "fragmentation", "what is free lies together"};
   DoctorCheck risk{id, "at-risk", "all that is mapped is safe to touch"};
   DoctorCheck exposure{id, "exposure", "the guest sees all its regions"};
   for (const v1::Region& region : view.regions.regions()) {
     if (!IsOf(region.name(), id)) continue;
-    JudgeRoom(region, &room.problems);
-    JudgeHoles(region, &holes.problems);
+    if (followed) {
+      JudgeRoom(region, &room.problems);
+      JudgeHoles(region, &holes.problems);
+    }
     JudgeRisk(region, &risk.problems);
     JudgeExposure(region, &exposure.problems);
   }

@@ -105,14 +105,18 @@ std::string HostName() {
   return gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "";
 }
 
+// No other host reaches it, and no name of this host's leads there but localhost.
+bool IsLoopback(const std::string& listen) {
+  return listen.starts_with("127.") || listen.starts_with("localhost:");
+}
+
 web::Site::Options MakeSiteOptions(const Config& config, const feed::ServerFindings& findings) {
   web::Site::Options options;
   options.facts = {kVersion, base::WallNanos(), PageSize(), static_cast<uint64_t>(config.max_mappings),
                    static_cast<uint64_t>(config.max_window_bytes)};
   options.host_name = HostName();
   options.with_paths = config.metrics_page == "full";
-  options.loopback_names =
-      config.metrics_listen.starts_with("127.") || config.metrics_listen.starts_with("localhost:");
+  options.loopback_names = IsLoopback(config.metrics_listen);
   options.findings = &findings;
   return options;
 }
@@ -177,7 +181,8 @@ absl::Status ShmemdApp::StartHttp() {
        &api_->call_stats(),
        {[this] { return api_->watcher_count(); }, [this] { return CertificateExpiries(*api_); }},
        &api_->findings(),
-       site_.get()},
+       site_.get(),
+       IsLoopback(config_.metrics_listen)},
       hub_);
   if (!http.ok()) return http.status();
   http_ = *std::move(http);

@@ -3,7 +3,6 @@
 #include <absl/strings/str_cat.h>
 #include <google/protobuf/repeated_ptr_field.h>
 
-#include <string>
 #include <utility>
 
 #include "server/convert/finding.h"
@@ -109,17 +108,6 @@ void AddFeatureNames(uint64_t mask, google::protobuf::RepeatedPtrField<std::stri
     const std::string_view name = vhost::FeatureName(bit);
     names.Add(name.empty() ? absl::StrCat("BIT_", bit) : std::string(name));
   }
-}
-
-// Empty: what is shown follows the traffic.
-std::string WhyUnobserved(state::Mode mode, const state::BackendStatus& status) {
-  if (mode == state::Mode::kProbe) return "mode probe asks once and leaves: mappings are not followed";
-  const bool passes = mode == state::Mode::kRelay && (status.state == state::BackendState::kNegotiating ||
-                                                      status.state == state::BackendState::kDetaching);
-  if (status.state != state::BackendState::kActive && !passes) {
-    return absl::StrCat("nothing to follow while ", state::BackendStateName(status.state));
-  }
-  return state::UnobservedText(status.observation);
 }
 
 void FillObservation(state::Mode mode, const state::BackendStatus& status, v1::Backend& out) {
@@ -281,6 +269,16 @@ v1::ShmemConfig ToProto(const state::ShmemConfig& config) {
   out.set_padding_nonzero(config.padding_nonzero);
   *out.mutable_observe_time() = ToTimestamp(config.observe_time_ns);
   return out;
+}
+
+std::string WhyUnobserved(state::Mode mode, const state::BackendStatus& status) {
+  if (mode == state::Mode::kProbe) return "mode probe asks once and leaves: mappings are not followed";
+  const bool passes = mode == state::Mode::kRelay && (status.state == state::BackendState::kNegotiating ||
+                                                      status.state == state::BackendState::kDetaching);
+  if (status.state != state::BackendState::kActive && !passes) {
+    return absl::StrCat("nothing to follow while ", state::BackendStateName(status.state));
+  }
+  return state::UnobservedText(status.observation);
 }
 
 v1::PeerProcess ToProto(const state::PeerProcess& peer) {

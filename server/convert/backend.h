@@ -1,6 +1,8 @@
 // A back-end, its features and its configuration reply as messages. What is not known stays unset.
 #pragma once
 
+#include <string>
+
 #include "server/convert/record.h"
 #include "vhost/shmem/v1/backend.pb.h"
 
@@ -19,5 +21,8 @@ v1::Backend::DeviceState StateToProto(state::DeviceState state);
 
 // `cause` in words, with the name of the message that it is about. Empty when there is nothing to explain.
 std::string CauseWords(const state::Cause& cause);
+
+// Why what is shown of mappings does not follow the traffic, in words. Empty: it does.
+std::string WhyUnobserved(state::Mode mode, const state::BackendStatus& status);
 
 }  // namespace shmemd::convert

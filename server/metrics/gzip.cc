@@ -2,6 +2,7 @@
 
 #include <absl/strings/ascii.h>
 #include <absl/strings/match.h>
+#include <absl/strings/numbers.h>
 #include <absl/strings/str_split.h>
 #include <zlib.h>
 
@@ -13,6 +14,12 @@ constexpr int kLevel = 1;
 // 2^15 bytes of window; 16 more says gzip. 2^13 bytes of hash.
 constexpr int kGzipWindowBits = 15 + 16;
 constexpr int kMemoryLevel = 6;
+
+// "q=0", in whatever letters and with whatever noughts: not wanted.
+bool IsRefused(absl::string_view weight) {
+  double value = 0;
+  return absl::StartsWithIgnoreCase(weight, "q=") && absl::SimpleAtod(weight.substr(2), &value) && value == 0;
+}
 
 }  // namespace
 
@@ -38,8 +45,7 @@ bool AcceptsGzip(const char* accept_encoding) {
         absl::StrSplit(entry, absl::MaxSplits(';', 1));
     const absl::string_view coding = absl::StripAsciiWhitespace(parts.first);
     const absl::string_view weight = absl::StripAsciiWhitespace(parts.second);
-    const bool refused = weight == "q=0" || absl::StartsWith(weight, "q=0.0") || weight == "q=0.";
-    if (absl::EqualsIgnoreCase(coding, "gzip")) return !refused;
+    if (absl::EqualsIgnoreCase(coding, "gzip")) return !IsRefused(weight);
   }
   return false;
 }

@@ -18,16 +18,19 @@
 #include "server/base/clock.h"
 #include "server/base/unique_fd.h"
 #include "server/metrics/gzip.h"
+#include "server/metrics/local_name.h"
 #include "server/metrics/open_metrics.h"
 
 namespace shmemd::metrics {
 namespace {
 
 constexpr char kText[] = "text/plain; charset=utf-8";
-// Of the threads, so many make or send documents of the site at a time: the others are left to probes and
-// scrapes.
+// Of the threads, so many make or send documents of the site, or scrapes, at a time: the others are left to
+// probes, whose failure ends the process and the sessions that it relays.
 constexpr int kMaxDocuments = 3;
-constexpr int kThreads = 6;
+constexpr int kMaxScrapes = 3;
+constexpr int kThreads = 8;
+static_assert(kThreads - kMaxDocuments - kMaxScrapes >= 2);
 // How long one answer may take to be read, and how much is handed to the kernel between two looks at the
 // clock.
 constexpr int64_t kSendBudgetNs = 3'000'000'000;
@@ -96,13 +99,25 @@ int AnswerCompressed(mg_connection* connection, HttpDocument document) {
   if (document.body.size() >= kMinGzipBytes) {
     document.headers += "Vary: Accept-Encoding\r\n";
     std::string zipped;
-    if (AcceptsGzip(mg_get_header(connection, "Accept-Encoding"))) zipped = Gzip(document.body);
+    if (AcceptsGzip(mg_get_header(connection, "Accept-Encoding")))
+      zipped = document.zipped.empty() ? Gzip(document.body) : std::move(document.zipped);
     if (!zipped.empty()) {
       document.body = std::move(zipped);
       document.headers += "Content-Encoding: gzip\r\n";
     }
   }
   return Answer(connection, document);
+}
+
+// Counted until the last byte is sent, since it is slow readers that hold a thread.
+template <typename Make>
+int AnswerAmong(std::atomic<int>& at_work, int most, mg_connection* connection, const Make& make) {
+  const int code =
+      at_work.fetch_add(1) < most
+          ? make()
+          : Answer(connection, 503, kText, "busy: try again in a second\n", "Retry-After: 1\r\n");
+  at_work.fetch_sub(1);
+  return code;
 }
 
 std::string_view HeaderOf(const mg_connection* connection, const char* name) {
@@ -228,7 +243,7 @@ int HttpEndpoint::Handle(mg_connection* connection) const {
   if (method != "GET" && method != "HEAD")
     return Answer(connection, 405, kText, "GET only\n", "Allow: GET, HEAD\r\n");
   const std::string_view path = request->local_uri;
-  if (path == "/metrics") return Metrics(connection, WantsOpenMetrics(connection));
+  if (path == "/metrics") return Metrics(connection);
   if (path == "/livez") return Probe(connection, options_.alive);
   if (path == "/readyz") {
     const std::string_view query = request->query_string != nullptr ? request->query_string : "";
@@ -247,26 +262,27 @@ int HttpEndpoint::Site(mg_connection* connection, std::string_view path) const {
     same.code = 304;
     return Answer(connection, same);
   }
-  // Counted until the last byte is sent, since it is slow readers that hold a thread.
-  const int at_work = documents_.fetch_add(1) + 1;
-  const int code = at_work > kMaxDocuments
-                       ? Answer(connection, 503, kText, "busy: try again in a second\n", "Retry-After: 1\r\n")
-                       : MakeDocument(connection, path, known);
-  documents_.fetch_sub(1);
-  return code;
+  return AnswerAmong(documents_, kMaxDocuments, connection,
+                     [&] { return MakeDocument(connection, path, known); });
 }
 
 int HttpEndpoint::MakeDocument(mg_connection* connection, std::string_view path,
                                std::string_view if_none_match) const {
   const char* query = mg_get_request_info(connection)->query_string;
   std::optional<HttpDocument> document =
-      options_.site->Make({path, query == nullptr ? "" : query, HeaderOf(connection, "Host"), if_none_match});
+      options_.site->Make({path, query == nullptr ? "" : query, HeaderOf(connection, "Host"), if_none_match,
+                           AcceptsGzip(mg_get_header(connection, "Accept-Encoding"))});
   if (document) return AnswerCompressed(connection, *std::move(document));
   return Answer(connection, 404, kText,
                 "not found; there is /metrics, /livez, /readyz, /debug/state.json and /\n");
 }
 
-int HttpEndpoint::Metrics(mg_connection* connection, bool open_metrics) const {
+int HttpEndpoint::Metrics(mg_connection* connection) const {
+  return AnswerAmong(scrapes_, kMaxScrapes, connection,
+                     [&] { return Scrape(connection, WantsOpenMetrics(connection)); });
+}
+
+int HttpEndpoint::Scrape(mg_connection* connection, bool open_metrics) const {
   const int64_t start_ns = base::MonotonicNanos();
   std::vector<prometheus::MetricFamily> families = backends_.Collect();
   for (const prometheus::Collectable* more : {static_cast<const prometheus::Collectable*>(&calls_),
@@ -274,12 +290,12 @@ int HttpEndpoint::Metrics(mg_connection* connection, bool open_metrics) const {
     std::vector<prometheus::MetricFamily> collected = more->Collect();
     std::move(collected.begin(), collected.end(), std::back_inserter(families));
   }
-  const std::string text = open_metrics
-                               ? OpenMetricsText(families)
+  HttpDocument document;
+  document.content_type = open_metrics ? kOpenMetricsContentType : "text/plain; version=0.0.4; charset=utf-8";
+  document.body = open_metrics ? OpenMetricsText(families)
                                : prometheus::TextSerializer().prometheus::Serializer::Serialize(families);
   process_.SetScrapeDuration(static_cast<double>(base::MonotonicNanos() - start_ns) / 1e9);
-  return Answer(connection, 200,
-                open_metrics ? kOpenMetricsContentType : "text/plain; version=0.0.4; charset=utf-8", text);
+  return AnswerCompressed(connection, std::move(document));
 }
 
 int HttpEndpoint::Probe(mg_connection* connection, const Check& check) const {
@@ -291,19 +307,21 @@ int HttpEndpoint::Probe(mg_connection* connection, const Check& check) const {
 int HttpEndpoint::Ready(mg_connection* connection, bool with_backends) const {
   return Probe(connection, [&] {
     std::string reason = options_.ready ? options_.ready() : "";
-    return reason.empty() && with_backends ? BackendsNotUp() : reason;
+    if (!reason.empty() || !with_backends) return reason;
+    return BackendsNotUp(!options_.loopback_names || IsLocalName(HeaderOf(connection, "Host")));
   });
 }
 
-std::string HttpEndpoint::BackendsNotUp() const {
+std::string HttpEndpoint::BackendsNotUp(bool with_paths) const {
   std::string reason;
   hub_.Read([&](const feed::ReplicaView& view) {
     for (const auto& [id, backend] : view.backends) {
       if (backend->up()) continue;
-      const bool waits = backend->status().state == state::BackendState::kWaitingForFrontend;
       absl::StrAppend(&reason, reason.empty() ? "" : "\n", "back-end ", id, " is ",
-                      state::BackendStateName(backend->status().state),
-                      waits ? absl::StrCat(": no VMM at ", backend->spec().frontend_socket) : "");
+                      state::BackendStateName(backend->status().state));
+      if (backend->status().state != state::BackendState::kWaitingForFrontend) continue;
+      reason += ": no VMM";
+      if (with_paths) absl::StrAppend(&reason, " at ", backend->spec().frontend_socket);
     }
   });
   return reason;

@@ -1,8 +1,8 @@
 // The HTTP side on civetweb: /metrics for Prometheus, /livez and /readyz for probes, and a site for people.
 //
 // Owned by the composition root. civetweb's own threads answer; they read the replica and nothing else.
-// Documents of the site hold half of them at most, and nobody holds one for longer than a few seconds by
-// reading slowly.
+// Documents of the site and scrapes hold so many of them at most that some are always left for probes,
+// whoever reads slowly; and nobody holds one for longer than a few seconds.
 #pragma once
 
 #include <absl/status/statusor.h>
@@ -41,6 +41,8 @@ class HttpEndpoint {
     ProcessCollectable::Sources sources = {};
     const feed::ServerFindings* findings = nullptr;  // about shmemd itself; outlive the endpoint
     const HttpSite* site = nullptr;  // outlives the endpoint; nullptr: metrics and probes only
+    // On a loopback address: who asks by a name that is not of this host is told no path.
+    bool loopback_names = false;
   };
 
   // Binds and starts to answer. `[::]` falls back to 0.0.0.0 where civetweb has no IPv6 (Debian's has none).
@@ -59,19 +61,22 @@ class HttpEndpoint {
   HttpEndpoint(Options options, const feed::Hub& hub);
 
   int Handle(mg_connection* connection) const;
-  int Metrics(mg_connection* connection, bool open_metrics) const;
+  int Metrics(mg_connection* connection) const;
+  int Scrape(mg_connection* connection, bool open_metrics) const;
   int Probe(mg_connection* connection, const Check& check) const;
   int Ready(mg_connection* connection, bool with_backends) const;
   int Site(mg_connection* connection, std::string_view path) const;
   int MakeDocument(mg_connection* connection, std::string_view path, std::string_view if_none_match) const;
-  std::string BackendsNotUp() const;
+  std::string BackendsNotUp(bool with_paths) const;
 
   const Options options_;
   const feed::Hub& hub_;
   const BackendCollectable backends_;
   const CallCollectable calls_;
   mutable ProcessCollectable process_;
-  mutable std::atomic<int> documents_{0};  // of the site, being made or sent
+  // Being made or sent.
+  mutable std::atomic<int> documents_{0};  // of the site
+  mutable std::atomic<int> scrapes_{0};
   std::string address_;
   std::string start_error_;  // what civetweb said first while starting
   mg_context* context_ = nullptr;

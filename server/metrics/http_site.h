@@ -12,12 +12,14 @@ struct HttpQuestion {
   std::string_view query;  // as sent, without "?"
   std::string_view host;   // the Host header; empty: none
   std::string_view if_none_match;
+  bool gzip = false;  // it would take `zipped`
 };
 
 struct HttpDocument {
   int code = 200;
   std::string content_type = "text/plain; charset=utf-8";
   std::string body;
+  std::string zipped;   // the body as gzip, made once; empty: made when somebody asks for it
   std::string headers;  // whole lines, besides those that every answer has
   std::string cache_control = "no-store";
   std::string etag;  // with its quotes; empty: none

@@ -12,15 +12,21 @@
 namespace shmemd::web {
 namespace {
 
-// As the alerts have it: above nine tenths.
-constexpr uint64_t kNearlyFullTenths = 9;
+// As the alerts and shmemctl doctor have it.
+constexpr double kNearlyFull = 0.9;
 // So many maps without an unmap, or so many among the last events with four times as few unmaps.
 constexpr uint64_t kFewMaps = 16;
 
-Fullness RoomOf(bool size_known, uint64_t size_bytes, uint64_t free_bytes) {
-  if (!size_known || size_bytes == 0) return Fullness::kRoom;
-  if (free_bytes == 0) return Fullness::kFull;
-  return free_bytes < size_bytes / 10 * (10 - kNearlyFullTenths) ? Fullness::kNearlyFull : Fullness::kRoom;
+// Never more than the size, though STALE mappings may lie beyond it.
+uint64_t RoomBytes(uint64_t size_bytes, uint64_t free_bytes, uint64_t stale_bytes) {
+  return free_bytes + std::min(stale_bytes, size_bytes - std::min(free_bytes, size_bytes));
+}
+
+Fullness FullnessOf(uint64_t size_bytes, uint64_t room_bytes) {
+  if (size_bytes == 0) return Fullness::kRoom;
+  if (room_bytes == 0) return Fullness::kFull;
+  const double used = static_cast<double>(size_bytes - room_bytes) / static_cast<double>(size_bytes);
+  return used > kNearlyFull ? Fullness::kNearlyFull : Fullness::kRoom;
 }
 
 Weight WeightOfRoom(Fullness fullness) {
@@ -117,10 +123,13 @@ class Concerns {
     if (fullness == Fullness::kFull) {
       Add(Weight::kError, id, shmid, "is full: the next SHMEM_MAP will fail");
     } else if (fullness == Fullness::kNearlyFull) {
-      const uint64_t used = record.status.size_bytes - record.free_bytes;
+      const uint64_t size = record.status.size_bytes;
+      const uint64_t stale = record.totals.stale_bytes;
+      const uint64_t used = size - RoomBytes(size, record.free_bytes, stale);
       Add(Weight::kWarning, id, shmid,
-          absl::StrCat("is ", Percent(used, record.status.size_bytes), " % full: ", Bytes(record.free_bytes),
-                       " are free, ", Bytes(record.largest_hole_bytes), " in one piece"));
+          absl::StrCat("is ", Percent(used, size), " % full: ", Bytes(record.free_bytes), " are free, ",
+                       Bytes(record.largest_hole_bytes), " in one piece",
+                       stale == 0 ? "" : absl::StrCat(", and ", Bytes(stale), " STALE")));
     }
     if (!OnlyGrows(region)) return;
     const state::RequestCounters& counters = record.status.counters;
@@ -137,6 +146,10 @@ class Concerns {
 
 bool IsDown(state::BackendState state) {
   return state == state::BackendState::kDisconnected || state == state::BackendState::kFailed;
+}
+
+bool IsFollowed(state::Mode mode, const state::BackendStatus& status) {
+  return convert::WhyUnobserved(mode, status).empty();
 }
 
 Weight WeightOf(state::Severity severity) {
@@ -163,8 +176,11 @@ Weight WeightOf(const state::BackendStatus& status) {
 Weight WeightOf(const state::Backend& backend, const state::Region& region, const Lately& lately) {
   const state::RegionTable& table = region.table;
   if (table.totals().at_risk_bytes > 0) return Weight::kError;
-  const bool size_known = table.size_bytes().has_value();
-  Weight weight = WeightOfRoom(RoomOf(size_known, size_known ? *table.size_bytes() : 0, table.free_bytes()));
+  Weight weight = Weight::kNone;
+  if (table.size_bytes() && IsFollowed(backend.spec().mode, backend.status())) {
+    const uint64_t size = *table.size_bytes();
+    weight = WeightOfRoom(FullnessOf(size, RoomBytes(size, table.free_bytes(), table.totals().stale_bytes)));
+  }
   if (OnlyGrows(region.status.counters, table.totals().mapping_count, lately))
     weight = std::max(weight, Weight::kWarning);
   const int16_t shmid = region.status.shmid;
@@ -177,7 +193,10 @@ Weight WeightOf(const state::Backend& backend, const state::Region& region, cons
 }
 
 Fullness FullnessOf(const RegionView& region) {
-  return RoomOf(region.record.size_known, region.record.status.size_bytes, region.record.free_bytes);
+  const convert::RegionRecord& record = region.record;
+  if (!record.size_known || !region.followed) return Fullness::kRoom;
+  const uint64_t size = record.status.size_bytes;
+  return FullnessOf(size, RoomBytes(size, record.free_bytes, record.totals.stale_bytes));
 }
 
 bool OnlyGrows(const state::RequestCounters& counters, uint64_t mapping_count, const Lately& lately) {

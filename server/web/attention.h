@@ -25,11 +25,15 @@ enum class Weight : uint8_t { kNone, kNotice, kWarning, kError };
 
 // DISCONNECTED or FAILED.
 bool IsDown(state::BackendState state);
+// Whether what is shown of its mappings is what is there: not in mode probe, not without a session, not of a
+// conversation that is passed on without being understood.
+bool IsFollowed(state::Mode mode, const state::BackendStatus& status);
 // Of the state of a back-end alone; of a region with its findings, without a look at single mappings.
 Weight WeightOf(const state::BackendStatus& status);
 Weight WeightOf(const state::Backend& backend, const state::Region& region, const Lately& lately);
 
-// How much room is left in a region.
+// How much room is left in a region: what is free or STALE, which a map replaces. kRoom where mappings are
+// not followed.
 enum class Fullness : uint8_t { kRoom, kNearlyFull, kFull };
 Fullness FullnessOf(const RegionView& region);
 // Maps go on and nothing, or nearly nothing, is unmapped.

@@ -47,7 +47,14 @@ std::string Number(double value) {
 }
 
 // What is unsafe is seen however little of a column it is.
-int QuartersDrawn(const Segment& segment) { return segment.paint >= Paint::kStale ? 4 : segment.quarters; }
+int QuartersDrawn(const Segment& segment) {
+  return segment.paint >= Paint::kStale ? 4 : std::max<int>(segment.quarters, 1);
+}
+
+std::string ShareWords(int quarters) {
+  if (quarters == 0) return "less than 25 %";
+  return quarters == 4 ? "all or nearly all" : absl::StrCat("about ", 25 * quarters, " %");
+}
 
 void AppendRect(std::string& out, const Segment& segment, uint64_t end_bytes) {
   const double width = std::max(PercentOf(segment.to - segment.from, end_bytes), kMinWidthPercent);
@@ -116,8 +123,7 @@ std::string SegmentWords(const Segment& segment) {
     AppendMappingWords(out, segment, *segment.mapping);
     return out;
   }
-  absl::StrAppend(&out, ": ", Counted(segment.mapping_count, "mapping"), ", ",
-                  segment.quarters == 4 ? "nearly all" : absl::StrCat("about ", 25 * segment.quarters, " %"),
+  absl::StrAppend(&out, ": ", Counted(segment.mapping_count, "mapping"), ", ", ShareWords(segment.quarters),
                   " of it mapped, at worst ", StyleOf(segment.paint).name);
   return out;
 }
@@ -138,6 +144,10 @@ std::string MapWords(const RegionView& region) {
   const state::RegionTotals& totals = region.record.totals;
   std::string out = "Address space";
   if (region.record.size_known) absl::StrAppend(&out, " of ", Bytes(region.record.status.size_bytes));
+  if (!region.followed) {
+    out += ": mappings are not followed";
+    return totals.stale_bytes == 0 ? out : absl::StrCat(out, ", ", Bytes(totals.stale_bytes), " stale");
+  }
   absl::StrAppend(&out, ": ", Counted(totals.mapping_count, "mapping"), ", ", Bytes(totals.mapped_bytes),
                   " mapped");
   if (totals.assumed_bytes > 0) absl::StrAppend(&out, ", ", Bytes(totals.assumed_bytes), " of it assumed");
@@ -152,6 +162,9 @@ std::string MapWords(const RegionView& region) {
 
 std::string LargeMap(const RegionView& region) {
   const RegionMap& map = region.map;
+  // An empty map would say that all is free.
+  if (!region.followed && map.segments.empty())
+    return "<p class=\"quiet\">What is mapped is not followed.</p>";
   if (map.end_bytes == 0) return "<p class=\"quiet\">Nothing is mapped, and the size is not known.</p>";
   std::string out = absl::StrCat("<svg class=\"map", map.segments.empty() ? " idle" : "",
                                  "\" width=\"100%\" role=\"img\" aria-label=\"", MapWords(region), "\">");
@@ -169,6 +182,7 @@ std::string LargeMap(const RegionView& region) {
 
 std::string SmallMap(const RegionView& region) {
   const RegionMap& map = region.map;
+  if (!region.followed && map.segments.empty()) return "<span class=\"quiet\">not followed</span>";
   if (map.end_bytes == 0) return "<span class=\"quiet\">size not known</span>";
   std::string out =
       absl::StrCat("<svg class=\"mini\" viewBox=\"0 0 ", kSmallWidth, " ", kSmallHeight,

@@ -9,6 +9,7 @@
 #include "server/base/clock.h"
 #include "server/web/attention.h"
 #include "server/web/mapping_choice.h"
+#include "server/web/redaction.h"
 
 namespace shmemd::web {
 namespace {
@@ -66,10 +67,15 @@ void AddTotals(const state::BackendTotals& more, state::BackendTotals& totals) {
   totals.open_finding_count += more.open_finding_count;
 }
 
+void RedactAll(std::vector<state::Finding>& findings) {
+  for (state::Finding& finding : findings) Redact(finding);
+}
+
 class Collector {
  public:
-  Collector(const feed::Hub& hub, const OverviewBounds& bounds)
+  Collector(const feed::Hub& hub, bool with_paths, const OverviewBounds& bounds)
       : hub_(hub),
+        with_paths_(with_paths),
         bounds_(bounds),
         regions_left_(bounds.max_regions),
         roomy_left_(bounds.max_roomy_regions) {}
@@ -102,6 +108,9 @@ class Collector {
         if (out_.events.size() < bounds_.max_events && IsWorthALine(entry)) out_.events.push_back(entry);
       }
     });
+    if (!with_paths_) {
+      for (state::LogEntry& entry : out_.events) Redact(entry);
+    }
     return candidates;
   }
 
@@ -111,6 +120,7 @@ class Collector {
       if (backend == nullptr) return;
       candidate.weight = Worst(*backend);
       if (IsDown(backend->status().state)) ++out_.down_count;
+      if (!IsFollowed(backend->spec().mode, backend->status())) ++out_.unfollowed_count;
       AddTotals(backend->Totals(), out_.totals);
     });
   }
@@ -140,6 +150,7 @@ class Collector {
       item.record = convert::CopyBackend(*backend, bounds_.findings_of_backend);
       std::erase_if(item.record.findings,
                     [](const state::Finding& finding) { return finding.shmid != state::kWholeBackend; });
+      if (!with_paths_) RedactAll(item.record.findings);
       item.region_count = item.record.totals.region_count;
       item.dense = item.region_count > bounds_.roomy_regions_each || item.region_count > roomy_left_;
       if (!item.dense) roomy_left_ -= item.region_count;
@@ -167,14 +178,18 @@ class Collector {
   RegionView View(const state::Backend& backend, const state::Region& region, bool dense) const {
     RegionView view;
     view.record = convert::CopyRegion(backend, region, bounds_.findings_of_region);
+    if (!with_paths_) RedactAll(view.record.findings);
+    view.followed = IsFollowed(backend.spec().mode, backend.status());
     view.lately = LatelyOf(backend, region.status.shmid);
-    const MapDetail detail = dense ? MapDetail{0, bounds_.columns_of_dense_map}
-                                   : MapDetail{bounds_.mappings_in_a_map, bounds_.columns_of_roomy_map};
+    const uint64_t page = backend.page_size();
+    const MapDetail detail = dense ? MapDetail{0, bounds_.columns_of_dense_map, page}
+                                   : MapDetail{bounds_.mappings_in_a_map, bounds_.columns_of_roomy_map, page};
     view.map = MakeRegionMap(region.table, detail);
     return view;
   }
 
   const feed::Hub& hub_;
+  const bool with_paths_;
   const OverviewBounds& bounds_;
   size_t regions_left_;
   size_t roomy_left_;
@@ -184,15 +199,15 @@ class Collector {
 
 }  // namespace
 
-Overview CollectOverview(const feed::Hub& hub, const feed::ServerFindings* server_findings,
+Overview CollectOverview(const feed::Hub& hub, const feed::ServerFindings* server_findings, bool with_paths,
                          const OverviewBounds& bounds) {
-  Overview overview = Collector(hub, bounds).Collect();
+  Overview overview = Collector(hub, with_paths, bounds).Collect();
   if (server_findings != nullptr) overview.server_findings = server_findings->List(false);
   return overview;
 }
 
 std::optional<RegionDetail> CollectRegion(const feed::Hub& hub, std::string_view backend_id, uint8_t shmid,
-                                          const DetailBounds& bounds) {
+                                          bool with_paths, const DetailBounds& bounds) {
   std::optional<RegionDetail> out;
   hub.Read([&](const feed::ReplicaView& view) {
     const state::Backend* backend = view.Find(backend_id);
@@ -200,9 +215,13 @@ std::optional<RegionDetail> CollectRegion(const feed::Hub& hub, std::string_view
     if (region == nullptr || !region->listed()) return;
     out.emplace();
     out->wall_time_ns = base::WallNanos();
+    out->synced = view.synced;
     out->backend = convert::CopyBackend(*backend, 0);
     out->region.record = convert::CopyRegion(*backend, *region, bounds.max_findings);
-    out->region.map = MakeRegionMap(region->table, {bounds.mappings_in_a_map, bounds.columns});
+    if (!with_paths) RedactAll(out->region.record.findings);
+    out->region.followed = IsFollowed(backend->spec().mode, backend->status());
+    out->region.map =
+        MakeRegionMap(region->table, {bounds.mappings_in_a_map, bounds.columns, backend->page_size()});
     out->mappings = ChooseMappings(region->table, bounds.max_mappings);
     LatelyByRegion lately;
     const state::EventLog& log = view.events;

@@ -23,6 +23,7 @@ struct RegionView {
   convert::RegionRecord record;
   Lately lately;
   RegionMap map;
+  bool followed = true;  // else nothing is known of its mappings at this moment
 };
 
 struct BackendView {
@@ -38,7 +39,8 @@ struct Overview {
   int64_t wall_time_ns = 0;
   std::vector<BackendView> backends;  // those with problems first, then by id
   uint64_t backend_count = 0;
-  uint64_t down_count = 0;      // DISCONNECTED or FAILED
+  uint64_t down_count = 0;  // DISCONNECTED or FAILED
+  uint64_t unfollowed_count = 0;
   state::BackendTotals totals;  // of all back-ends
   std::vector<state::ServerFinding> server_findings;
   std::vector<state::LogEntry> events;  // the last that are worth a line, newest first
@@ -57,13 +59,14 @@ struct OverviewBounds {
   size_t max_events = 12;
 };
 
-// `server_findings` may be nullptr.
-Overview CollectOverview(const feed::Hub& hub, const feed::ServerFindings* server_findings,
+// `server_findings` may be nullptr. Without `with_paths` findings and events do not name files.
+Overview CollectOverview(const feed::Hub& hub, const feed::ServerFindings* server_findings, bool with_paths,
                          const OverviewBounds& bounds);
 
 // One region with everything about it.
 struct RegionDetail {
   int64_t wall_time_ns = 0;
+  bool synced = true;
   convert::BackendRecord backend;
   RegionView region;
   std::vector<state::Mapping> mappings;  // by offset; those that are unsafe to touch are not left out first
@@ -78,6 +81,6 @@ struct DetailBounds {
 
 // nullopt: there is no such back-end, or it has no such region.
 std::optional<RegionDetail> CollectRegion(const feed::Hub& hub, std::string_view backend_id, uint8_t shmid,
-                                          const DetailBounds& bounds);
+                                          bool with_paths, const DetailBounds& bounds);
 
 }  // namespace shmemd::web

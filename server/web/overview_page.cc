@@ -29,10 +29,17 @@ std::string Summary(const Overview& overview) {
   AppendTile(out, "Back-ends", Count(overview.backend_count),
              overview.down_count > 0 ? absl::StrCat(Count(overview.down_count), " down") : "",
              overview.down_count > 0 ? "bad" : "");
-  AppendTile(out, "Regions", Count(totals.region_count), Counted(totals.mapping_count, "mapping"));
-  AppendTile(out, "Mapped", Bytes(totals.mapped_bytes),
-             totals.size_bytes > 0 ? absl::StrCat("of ", Bytes(totals.size_bytes)) : "");
-  AppendTile(out, "At risk", Bytes(totals.at_risk_bytes), "", totals.at_risk_bytes > 0 ? "bad" : "");
+  const bool any_followed = overview.unfollowed_count < overview.backend_count;
+  AppendTile(out, "Regions", Count(totals.region_count),
+             any_followed || totals.mapping_count > 0 ? Counted(totals.mapping_count, "mapping") : "");
+  AppendTile(out, "Mapped", any_followed ? Bytes(totals.mapped_bytes) : kNotFollowed,
+             absl::StrCat(totals.size_bytes > 0 ? absl::StrCat("of ", Bytes(totals.size_bytes)) : "",
+                          any_followed && overview.unfollowed_count > 0
+                              ? absl::StrCat(", without ", Counted(overview.unfollowed_count, "back-end"),
+                                             " not followed")
+                              : ""));
+  AppendTile(out, "At risk", SeenBytes(totals.at_risk_bytes, any_followed), "",
+             totals.at_risk_bytes > 0 ? "bad" : "");
   AppendTile(out, "Findings", Count(totals.open_finding_count + overview.server_findings.size()), "");
   return out += "</dl>\n";
 }
@@ -56,15 +63,29 @@ void AppendConcern(std::string& out, const Concern& concern) {
                   Escaped(concern.what), "</span></li>\n");
 }
 
+// Of those whose mappings are not followed nobody knows whether they are full.
+std::string AllClear(const Overview& overview) {
+  const uint64_t unfollowed = overview.unfollowed_count;
+  if (unfollowed == 0) {
+    return "<h2 id=\"attention\">Nothing needs attention</h2>\n<p class=\"quiet\">No back-end is down, no "
+           "region "
+           "is full, no byte at risk.</p>";
+  }
+  return absl::StrCat(
+      "<h2 id=\"attention\">Nothing is known to need attention</h2>\n<p class=\"quiet\">No back-end is "
+      "down. ",
+      unfollowed < overview.backend_count
+          ? "Of those that are followed no region is full and no byte at risk. "
+          : "",
+      "What is mapped is not followed in ", Counted(unfollowed, "back-end"), ".</p>");
+}
+
 std::string Attention(const std::vector<Concern>& concerns, const Overview& overview) {
   std::string out = "<section class=\"attention\" aria-labelledby=\"attention\">\n";
   if (concerns.empty()) {
     // Of nothing nothing can be said.
     if (overview.backend_count == 0) return "";
-    return out +=
-           "<h2 id=\"attention\">Nothing needs attention</h2>\n<p class=\"quiet\">No back-end is down, no "
-           "region is "
-           "full, no byte at risk.</p></section>\n";
+    return absl::StrCat(out, AllClear(overview), "</section>\n");
   }
   absl::StrAppend(&out, "<h2 id=\"attention\">Needs attention <span class=\"count\">", concerns.size(),
                   "</span></h2>\n<ol class=\"concerns\">\n");
@@ -81,18 +102,23 @@ std::string NumberCell(const char* label, const std::string& value, const char* 
   return absl::StrCat("<td class=\"n ", css_class, "\" data-l=\"", label, "\">", value, "</td>");
 }
 
+// Those that are STALE are counted also where no new ones are seen.
+std::string MappingCount(const RegionView& region) {
+  const uint64_t count = region.record.totals.mapping_count;
+  return region.followed || count > 0 ? Count(count) : kNotFollowed;
+}
+
 std::string Numbers(const RegionView& region) {
   const convert::RegionRecord& record = region.record;
-  const state::RegionTotals& totals = record.totals;
-  const std::string unknown = "<span class=\"quiet\">unknown</span>";
+  const std::string unknown = region.followed ? "<span class=\"quiet\">unknown</span>" : kNotFollowed;
+  const bool room_known = record.size_known && region.followed;
   std::string lately = "<span class=\"quiet\">quiet</span>";
   if (region.lately.maps > 0 || region.lately.unmaps > 0)
     lately = absl::StrCat("+", Count(region.lately.maps), " &minus;", Count(region.lately.unmaps));
-  return absl::StrCat(
-      "<td class=\"used\" data-l=\"mapped\">", UsedCell(region), "</td>",
-      NumberCell("free", record.size_known ? Bytes(record.free_bytes) : unknown),
-      NumberCell("largest hole", record.size_known ? Bytes(record.largest_hole_bytes) : unknown),
-      NumberCell("mappings", Count(totals.mapping_count)), NumberCell("lately", lately));
+  return absl::StrCat("<td class=\"used\" data-l=\"mapped\">", UsedCell(region), "</td>",
+                      NumberCell("free", room_known ? Bytes(record.free_bytes) : unknown),
+                      NumberCell("largest hole", room_known ? Bytes(record.largest_hole_bytes) : unknown),
+                      NumberCell("mappings", MappingCount(region)), NumberCell("lately", lately));
 }
 
 std::string RegionHead(const std::string& backend_id, const RegionView& region) {
@@ -137,8 +163,8 @@ void AppendRegions(std::string& out, const BackendView& backend) {
 std::string NoRegions(const state::BackendStatus& status) {
   if (status.state != state::BackendState::kActive && status.state != state::BackendState::kProbed) return "";
   return status.config.source == state::ConfigSource::kNotSeen
-             ? "<p class=\"quiet\">Nothing is mapped, and nobody has asked for the sizes of the "
-               "regions.</p>\n"
+             ? "<p class=\"quiet\">Nobody has asked for the sizes of the regions, and no mapping was "
+               "seen.</p>\n"
              : "<p class=\"quiet\">The back-end says that it has no regions.</p>\n";
 }
 
@@ -149,8 +175,10 @@ const char* ConnectedWords(state::BackendState state) {
 
 std::string BackendNumbers(const convert::BackendRecord& record) {
   std::string out = Counted(record.totals.region_count, "region");
-  absl::StrAppend(&out, ", ", Bytes(record.totals.mapped_bytes), " mapped");
+  const bool followed = IsFollowed(record.spec.mode, record.status);
+  if (followed) absl::StrAppend(&out, ", ", Bytes(record.totals.mapped_bytes), " mapped");
   if (record.totals.size_bytes > 0) absl::StrAppend(&out, " of ", Bytes(record.totals.size_bytes));
+  if (!followed) out += ", mappings not followed";
   if (record.status.connect_time_ns != 0)
     absl::StrAppend(&out, ", ", ConnectedWords(record.status.state), " ",
                     TimeOfDay(record.status.connect_time_ns));

@@ -56,8 +56,9 @@ StateStyle StyleOf(const convert::BackendRecord& record) {
 
 void AppendFinding(std::string& out, state::FindingCode code, const std::string& summary, uint64_t count,
                    int64_t last_seen_ns) {
-  absl::StrAppend(&out, "<li class=\"finding\">", WeightMark(WeightOf(state::FindingSeverity(code))),
-                  "<div><code>", std::string(state::FindingCodeName(code)), "</code> ", summary,
+  absl::StrAppend(&out, "<li class=\"finding\" data-k=\"", static_cast<int>(code), "\">",
+                  WeightMark(WeightOf(state::FindingSeverity(code))), "<div><code>",
+                  std::string(state::FindingCodeName(code)), "</code> ", summary,
                   "<details><summary>What to do</summary><p>", Escaped(state::FindingRemedy(code)),
                   "</p><p class=\"quiet\">Seen ", Counted(count, "time"), ", last at ",
                   TimeOfDay(last_seen_ns), " UTC.</p></details></div></li>\n");
@@ -201,8 +202,13 @@ std::string RegionTags(const RegionView& region) {
   return out;
 }
 
+std::string SeenBytes(uint64_t bytes, bool followed) {
+  return followed || bytes > 0 ? Bytes(bytes) : kNotFollowed;
+}
+
 std::string UsedCell(const RegionView& region) {
   const convert::RegionRecord& record = region.record;
+  if (!region.followed) return kNotFollowed;
   if (!record.size_known) {
     return absl::StrCat("<span class=\"num\">", Bytes(record.totals.mapped_bytes),
                         "</span> <span class=\"quiet\">of a size not known</span>");

@@ -37,6 +37,10 @@ std::string ServerFindingList(const std::vector<state::ServerFinding>& findings,
 
 // Small words about a region: full, at risk, only grows, ...
 std::string RegionTags(const RegionView& region);
+// Instead of a number that nobody knows.
+inline constexpr char kNotFollowed[] = "<span class=\"quiet\">not followed</span>";
+// "0 B" where it is known, else what nobody has seen; more than nothing was seen before.
+std::string SeenBytes(uint64_t bytes, bool followed);
 // The share that is mapped, as a bar and in words.
 std::string UsedCell(const RegionView& region);
 

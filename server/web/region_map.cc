@@ -1,6 +1,7 @@
 #include "server/web/region_map.h"
 
 #include <algorithm>
+#include <cmath>
 #include <functional>
 #include <limits>
 #include <utility>
@@ -53,13 +54,27 @@ void DrawMappings(const state::RegionTable& table, RegionMap& map) {
 struct Column {
   uint64_t covered_bytes = 0;
   uint64_t mapping_count = 0;
-  uint64_t last_mapping = 0;  // where it starts; meaningful if there is one
+  uint64_t first_mapping = 0;  // where it starts; as the next: meaningful if there is one
+  uint64_t last_mapping = 0;
   Paint paint = Paint::kReadOnly;
 };
 
+// In whole pages, where they can be: so a column begins at an offset that a mapping may begin at.
+uint64_t ColumnWidth(uint64_t end_bytes, const MapDetail& detail) {
+  const uint64_t width = (end_bytes - 1) / std::max<size_t>(detail.columns, 1) + 1;
+  const uint64_t missing = (detail.page_size - width % detail.page_size) % detail.page_size;
+  return missing > std::numeric_limits<uint64_t>::max() - width ? width : width + missing;
+}
+
+uint8_t QuartersOf(uint64_t covered, uint64_t whole) {
+  const double share = static_cast<double>(covered) / static_cast<double>(whole);
+  return static_cast<uint8_t>(std::min(std::lround(4 * share), 4L));
+}
+
 class Columns {
  public:
-  Columns(uint64_t end_bytes, size_t count) : width_((end_bytes - 1) / count + 1), columns_(count) {}
+  Columns(uint64_t end_bytes, const MapDetail& detail)
+      : width_(ColumnWidth(end_bytes, detail)), columns_((end_bytes - 1) / width_ + 1) {}
 
   void Mark(const Stretch& stretch, uint64_t mapping) {
     for (uint64_t i = stretch.from / width_; i <= (stretch.to - 1) / width_; ++i) {
@@ -67,6 +82,7 @@ class Columns {
       const uint64_t begin = i * width_;
       const uint64_t from = std::max(stretch.from, begin);
       column.covered_bytes += (stretch.to - begin < width_ ? stretch.to : begin + width_) - from;
+      if (column.mapping_count == 0) column.first_mapping = mapping;
       if (column.mapping_count == 0 || column.last_mapping != mapping) ++column.mapping_count;
       column.last_mapping = mapping;
       column.paint = std::max(column.paint, stretch.paint);
@@ -80,13 +96,14 @@ class Columns {
       if (column.mapping_count == 0) continue;
       const uint64_t from = i * width_;
       const uint64_t to = map.end_bytes - from < width_ ? map.end_bytes : from + width_;
-      const auto quarters =
-          static_cast<uint8_t>(std::clamp<uint64_t>(column.covered_bytes / ((to - from - 1) / 4 + 1), 1, 4));
+      const uint8_t quarters = QuartersOf(column.covered_bytes, to - from);
       if (!map.segments.empty()) {
         Segment& last = map.segments.back();
         if (last.to == from && last.paint == column.paint && last.quarters == quarters) {
+          // One that reaches into this column was counted before.
+          const bool goes_on = columns_[i - 1].last_mapping == column.first_mapping;
           last.to = to;
-          last.mapping_count += column.mapping_count;
+          last.mapping_count += column.mapping_count - (goes_on ? 1 : 0);
           continue;
         }
       }
@@ -99,9 +116,9 @@ class Columns {
   std::vector<Column> columns_;
 };
 
-void DrawColumns(const state::RegionTable& table, size_t count, RegionMap& map) {
+void DrawColumns(const state::RegionTable& table, const MapDetail& detail, RegionMap& map) {
   map.by_columns = true;
-  Columns columns(map.end_bytes, count);
+  Columns columns(map.end_bytes, detail);
   table.ForEach(0, [&](const state::Mapping& mapping) {
     ForEachStretch(mapping, map.end_bytes,
                    [&](const Stretch& stretch) { columns.Mark(stretch, mapping.shm_offset); });
@@ -126,7 +143,7 @@ RegionMap MakeRegionMap(const state::RegionTable& table, const MapDetail& detail
   if (table.totals().mapping_count <= detail.max_mappings) {
     DrawMappings(table, map);
   } else {
-    DrawColumns(table, std::max<size_t>(detail.columns, 1), map);
+    DrawColumns(table, detail, map);
   }
   return map;
 }

@@ -22,8 +22,8 @@ struct Segment {
   uint64_t from = 0;  // bytes into the region
   uint64_t to = 0;
   Paint paint = Paint::kReadOnly;
-  uint8_t quarters = 4;        // how much of it is mapped, 1 to 4
-  uint64_t mapping_count = 1;  // that it stands for, also in part
+  uint8_t quarters = 4;        // how much of it is mapped, to the nearest; 0: less than half a quarter
+  uint64_t mapping_count = 1;  // that it stands for, also in part, each once
   // The one mapping of which it is a part; nullopt: columns.
   std::optional<state::Mapping> mapping;
 };
@@ -37,7 +37,8 @@ struct RegionMap {
 
 struct MapDetail {
   uint64_t max_mappings = 0;  // up to so many each mapping is a segment
-  size_t columns = 64;        // else there are so many
+  size_t columns = 64;        // else there are so many at most, as wide as whole pages
+  uint64_t page_size = 4096;  // in bytes
 };
 
 // Mappings beyond the size are cut there.

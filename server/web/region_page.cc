@@ -2,6 +2,7 @@
 
 #include <absl/strings/str_cat.h>
 
+#include "server/convert/backend.h"
 #include "server/web/map_svg.h"
 #include "server/web/text.h"
 
@@ -53,6 +54,13 @@ void AppendMapping(std::string& out, const state::Mapping& mapping, const PageFr
 
 std::string Mappings(const RegionDetail& detail, const PageFrame& frame) {
   const convert::RegionRecord& record = detail.region.record;
+  if (!detail.region.followed && detail.mappings.empty()) {
+    return absl::StrCat(
+        "<section aria-labelledby=\"mappings\">\n<h2 id=\"mappings\">Mappings</h2>\n"
+        "<p class=\"quiet\">They are not followed: ",
+        Escaped(convert::WhyUnobserved(detail.backend.spec.mode, detail.backend.status)),
+        ".</p></section>\n");
+  }
   std::string out = absl::StrCat(
       "<section aria-labelledby=\"mappings\">\n<h2 id=\"mappings\">Mappings <span class=\"count\">",
       Count(record.totals.mapping_count), "</span></h2>\n");
@@ -84,15 +92,19 @@ std::string Numbers(const RegionDetail& detail) {
   const state::RequestCounters& counters = record.status.counters;
   std::string out = "<dl class=\"tiles small\">\n";
   AppendNumber(out, "Size", record.size_known ? Bytes(record.status.size_bytes) : "unknown");
-  AppendNumber(out, "Mapped", Bytes(record.totals.mapped_bytes));
-  AppendNumber(out, "Highest", Bytes(record.status.peak_mapped_bytes));
-  if (record.size_known) {
-    AppendNumber(out, "Free", Bytes(record.free_bytes), record.free_bytes == 0);
+  const bool followed = detail.region.followed;
+  AppendNumber(out, "Mapped", followed ? Bytes(record.totals.mapped_bytes) : kNotFollowed);
+  AppendNumber(out, "Highest", SeenBytes(record.status.peak_mapped_bytes, followed));
+  if (!followed) {
+    AppendNumber(out, "Free", kNotFollowed);
+  } else if (record.size_known) {
+    AppendNumber(out, "Free", Bytes(record.free_bytes), FullnessOf(detail.region) == Fullness::kFull);
     AppendNumber(out, "Largest hole",
                  absl::StrCat(Bytes(record.largest_hole_bytes), " <span class=\"note\">of ",
                               Counted(record.hole_count, "hole"), "</span>"));
   }
-  AppendNumber(out, "At risk", Bytes(record.totals.at_risk_bytes), record.totals.at_risk_bytes > 0);
+  AppendNumber(out, "At risk", SeenBytes(record.totals.at_risk_bytes, followed),
+               record.totals.at_risk_bytes > 0);
   AppendNumber(out, "Maps",
                absl::StrCat(Count(counters.map_requests), " <span class=\"note\">",
                             Count(counters.map_failure_count()), " failed</span>"));
@@ -113,7 +125,7 @@ std::string RegionPage(const RegionDetail& detail, const PageFrame& frame) {
                   RegionAnchor(record.backend_id, record.status.shmid),
                   "\">&larr; All back-ends</a></p>\n<h1>", id, ", region ", record.status.shmid, " ",
                   StateBadge(detail.backend.status), RegionTags(detail.region), "</h1>\n",
-                  AsOf(detail.wall_time_ns, true));
+                  AsOf(detail.wall_time_ns, detail.synced));
   if (frame.with_paths)
     absl::StrAppend(&out, "<p class=\"paths\"><code>", Escaped(detail.backend.spec.backend_socket),
                     "</code></p>\n");

@@ -1,13 +1,15 @@
 #include "server/web/site.h"
 
-#include <absl/strings/match.h>
 #include <absl/strings/numbers.h>
 #include <absl/strings/str_cat.h>
 
 #include <algorithm>
+#include <ctime>
 #include <utility>
 
 #include "server/base/clock.h"
+#include "server/metrics/gzip.h"
+#include "server/metrics/local_name.h"
 #include "server/web/assets.h"
 #include "server/web/overview_page.h"
 #include "server/web/region_page.h"
@@ -34,6 +36,7 @@ metrics::HttpDocument Asset(const char* type, std::string_view body) {
   metrics::HttpDocument document;
   document.content_type = type;
   document.body = std::string(body);
+  document.zipped = metrics::Gzip(body);
   document.headers = kPolicy;
   document.cache_control = "no-cache";
   document.etag = absl::StrCat("\"", absl::Hex(Fingerprint(body)), "\"");
@@ -48,6 +51,13 @@ metrics::HttpDocument Refusal(int code, const char* body, const char* headers) {
   return document;
 }
 
+// What this thread has had of a core. A wait for the replica is nobody's work.
+int64_t ThreadNanos() {
+  timespec time{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
+}
+
 // The rest of `text` after `prefix`; nullopt: it begins otherwise.
 std::optional<std::string_view> After(std::string_view text, std::string_view prefix) {
   if (!text.starts_with(prefix)) return std::nullopt;
@@ -55,16 +65,6 @@ std::optional<std::string_view> After(std::string_view text, std::string_view pr
 }
 
 }  // namespace
-
-bool IsLocalName(std::string_view host) {
-  if (host.starts_with('[')) return true;
-  host = host.substr(0, host.rfind(':'));
-  if (host.empty()) return true;  // HTTP/1.0
-  if (host.ends_with('.')) host.remove_suffix(1);
-  const bool address = host.find_first_not_of("0123456789.") == std::string_view::npos;
-  const absl::string_view name(host.data(), host.size());
-  return address || absl::EqualsIgnoreCase(name, "localhost") || absl::EndsWithIgnoreCase(name, ".localhost");
-}
 
 Site::Site(Options options, const feed::Hub& hub)
     : options_(std::move(options)), hub_(hub), rate_(options_.max_made_per_second) {
@@ -84,7 +84,7 @@ std::optional<metrics::HttpDocument> Site::Make(const metrics::HttpQuestion& que
       !question.path.starts_with("/backends/")) {
     return std::nullopt;
   }
-  if (options_.loopback_names && !IsLocalName(question.host))
+  if (options_.loopback_names && !metrics::IsLocalName(question.host))
     return Refusal(421, "this port answers to localhost and to addresses only\n", "");
   std::string etag = Etag();
   std::optional<metrics::HttpDocument> document;
@@ -92,7 +92,10 @@ std::optional<metrics::HttpDocument> Site::Make(const metrics::HttpQuestion& que
     document = Html("");
     document->code = 304;
   } else if (rate_.Take(base::MonotonicNanos())) {
+    const int64_t begin_ns = ThreadNanos();
     document = MakeNew(question);
+    if (document && question.gzip) document->zipped = metrics::Gzip(document->body);
+    rate_.Charge(ThreadNanos() - begin_ns);
   } else {
     return Refusal(503, "busy: try again in a second\n", "Retry-After: 1\r\n");
   }
@@ -102,7 +105,8 @@ std::optional<metrics::HttpDocument> Site::Make(const metrics::HttpQuestion& que
 
 std::optional<metrics::HttpDocument> Site::MakeNew(const metrics::HttpQuestion& question) const {
   if (question.path == "/")
-    return Html(OverviewPage(CollectOverview(hub_, options_.findings, {}), Frame(question.query)));
+    return Html(OverviewPage(CollectOverview(hub_, options_.findings, options_.with_paths, {}),
+                             Frame(question.query)));
   if (question.path != "/debug/state.json") return MakeRegion(question);
   metrics::HttpDocument json =
       Html(StateJson(hub_, options_.findings, options_.facts, options_.with_paths, {}));
@@ -122,7 +126,8 @@ std::optional<metrics::HttpDocument> Site::MakeRegion(const metrics::HttpQuestio
       !absl::SimpleAtoi(absl::string_view(number.data(), number.size()), &shmid) || shmid > 255) {
     return std::nullopt;
   }
-  const std::optional<RegionDetail> detail = CollectRegion(hub_, id, static_cast<uint8_t>(shmid), {});
+  const std::optional<RegionDetail> detail =
+      CollectRegion(hub_, id, static_cast<uint8_t>(shmid), options_.with_paths, {});
   if (detail) return Html(RegionPage(*detail, Frame(question.query)));
   const PageFrame frame = Frame(question.query);
   metrics::HttpDocument missing = Html(

@@ -26,7 +26,7 @@ class Site : public metrics::HttpSite {
     ServerFacts facts;
     std::string host_name;
     bool with_paths = false;      // socket paths, processes, identities of files, too
-    bool loopback_names = false;  // answer only to names of this host: no other name leads to a loopback port
+    bool loopback_names = false;  // answer only to names of this host: metrics/local_name.h
     const feed::ServerFindings* findings = nullptr;  // outlive the site
     int max_made_per_second = 20;                    // documents; 0: as many as are asked for
   };
@@ -50,8 +50,5 @@ class Site : public metrics::HttpSite {
   mutable MakeRate rate_;
   std::vector<std::pair<std::string, metrics::HttpDocument>> fixed_;
 };
-
-// Whether a Host header names this host: localhost, or an address.
-bool IsLocalName(std::string_view host);
 
 }  // namespace shmemd::web

@@ -13,6 +13,7 @@
 #include "server/convert/region.h"
 #include "server/convert/values.h"
 #include "server/web/mapping_choice.h"
+#include "server/web/redaction.h"
 #include "vhost/shmem/v1/inspector.pb.h"
 
 namespace shmemd::web {
@@ -132,12 +133,14 @@ class Document {
 
   void Add(std::vector<Copied> copied) {
     for (Copied& one : copied) {
-      const std::vector<state::Finding> findings = std::exchange(one.backend.findings, {});
+      std::vector<state::Finding> findings = std::exchange(one.backend.findings, {});
       v1::Backend item = convert::ToProto(one.backend);
       if (!with_paths_) Redact(item);
       backends_.Add(item);
-      for (const state::Finding& finding : findings)
+      for (state::Finding& finding : findings) {
+        if (!with_paths_) web::Redact(finding);
         findings_.Add(convert::ToProto(one.backend.spec.id, finding));
+      }
       findings_.Omit(one.backend.totals.open_finding_count -
                      std::min<uint64_t>(findings.size(), one.backend.totals.open_finding_count));
       for (const convert::RegionRecord& region : one.regions) regions_.Add(convert::ToProto(region));

@@ -116,12 +116,4 @@ std::string TimeOfDay(int64_t wall_ns) {
                       "</time>");
 }
 
-std::string Span(int64_t duration_ns) {
-  const int64_t seconds = std::max<int64_t>(duration_ns / kSecondNs, 0);
-  if (seconds < 120) return absl::StrCat(seconds, " s");
-  if (seconds < 7200) return absl::StrCat(seconds / 60, " min");
-  if (seconds < 172'800) return absl::StrCat(seconds / 3600, " h");
-  return absl::StrCat(seconds / 86'400, " d");
-}
-
 }  // namespace shmemd::web

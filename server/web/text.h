@@ -16,7 +16,7 @@ std::string Escaped(std::string_view text, size_t max_bytes = 1024);
 // A name as part of an id of HTML and of a path: letters, digits, "-" and "."; other bytes as _NN.
 std::string Slug(std::string_view text);
 
-// "512 B", "4.0 KiB", "12.5 GiB": powers of 1024.
+// "512 B", "4 KiB", "12.5 GiB": powers of 1024.
 std::string Bytes(uint64_t bytes);
 // "0x40000000"
 std::string Hex(uint64_t value);
@@ -29,7 +29,5 @@ int Percent(uint64_t part, uint64_t whole);
 
 // <time> with the time of day, in UTC; `wall_ns` since the Unix epoch.
 std::string TimeOfDay(int64_t wall_ns);
-// "2 s", "5 min", "3 h", "12 d"; of a negative duration "0 s".
-std::string Span(int64_t duration_ns);
 
 }  // namespace shmemd::web

@@ -73,11 +73,39 @@ TEST(Diagnose, Server) {
 
 TEST(Diagnose, RoomIsJudgedAsTheAlertsDo) {
   constexpr int64_t kMiB = 1 << 20;
-  EXPECT_THAT(CodesOf(OneRegion(kMiB * 9 / 10, kMiB / 10, kMiB / 10)), IsEmpty());
+  EXPECT_THAT(CodesOf(OneRegion(kMiB * 9 / 10, kMiB - kMiB * 9 / 10, kMiB / 10)), IsEmpty());
   EXPECT_THAT(CodesOf(OneRegion(kMiB - 4096, 4096, 4096)), ElementsAre("REGION_NEARLY_FULL"));
   EXPECT_THAT(CodesOf(OneRegion(kMiB, 0, 0)), ElementsAre("REGION_FULL"));
   EXPECT_THAT(CodesOf(OneRegion(kMiB * 6 / 10, kMiB * 4 / 10, 4096)), ElementsAre("REGION_FRAGMENTED"));
   EXPECT_THAT(CodesOf(OneRegion(kMiB * 4 / 10, kMiB * 6 / 10, 4096)), IsEmpty());
+}
+
+// A map replaces what is STALE.
+TEST(Diagnose, WhatIsStaleIsRoom) {
+  constexpr int64_t kMiB = 1 << 20;
+  ServerView view = OneRegion(kMiB / 2, 0, 0);
+  v1::Region* region = view.regions.mutable_regions(0);
+  region->set_at_risk_bytes(kMiB / 2);
+  region->set_stale_bytes(kMiB / 2);
+  EXPECT_THAT(CodesOf(view), ElementsAre("REGION_STALE"));
+  region->set_mapped_bytes(kMiB - 4096);
+  region->set_at_risk_bytes(4096);
+  region->set_stale_bytes(4096);
+  const auto problems = WorstFirst(Diagnose(view, "0.1.0"));
+  ASSERT_EQ(problems.size(), 2U);
+  EXPECT_EQ(problems[0].code(), "REGION_NEARLY_FULL");
+  EXPECT_NE(problems[0].summary().find("0 B is free and 4.0 KiB is STALE"), std::string::npos)
+      << problems[0].summary();
+}
+
+TEST(Diagnose, NothingIsSaidOfTheRoomOfABackendThatIsDownOrNotFollowed) {
+  ServerView view = OneRegion(1 << 20, 0, 0);
+  v1::Backend* backend = view.backends.mutable_backends(0);
+  backend->set_state(v1::Backend::DISCONNECTED);
+  EXPECT_THAT(CodesOf(view), ElementsAre("BACKEND_NOT_UP"));
+  backend->set_state(v1::Backend::PROBED);
+  backend->set_observed(false);
+  EXPECT_THAT(CodesOf(view), IsEmpty());
 }
 
 TEST(Diagnose, WhatIsDangerous) {

@@ -113,6 +113,38 @@ TEST_F(HttpEndpointTest, ARelayThatWaitsForItsVmmIsReadyAndNotUp) {
   EXPECT_THAT(Get("/metrics").body, HasSubstr("vhost_shmem_backend_up{backend=\"vm0\"} 0\n"));
 }
 
+// A name of somebody else's DNS that leads to a loopback port, for a web page to read what is there.
+TEST_F(HttpEndpointTest, AForeignNameOfALoopbackPortIsToldNoPath) {
+  HttpEndpoint::Options options;
+  options.listen = "127.0.0.1:0";
+  options.loopback_names = true;
+  auto started = HttpEndpoint::Start(std::move(options), hub_);
+  ASSERT_TRUE(started.ok()) << started.status();
+  http_ = *std::move(started);
+  state::BackendSpec spec = feed::Spec("vm0");
+  spec.mode = state::Mode::kRelay;
+  spec.frontend_socket = "/run/vhost-user/vm0.sock";
+  Publish(publisher_.Attach(spec), {state::StateChanged{state::BackendState::kWaitingForFrontend, {}}});
+  EXPECT_THAT(Get("/readyz?backends").body, HasSubstr("no VMM at /run/vhost-user/vm0.sock\n"));
+  const HttpAnswer foreign =
+      HttpExchange(http_->address(), "GET /readyz?backends HTTP/1.1\r\nHost: evil.example\r\n\r\n");
+  EXPECT_EQ(foreign.code, 503);
+  EXPECT_EQ(foreign.body, "back-end vm0 is WAITING_FOR_FRONTEND: no VMM\n");
+}
+
+TEST_F(HttpEndpointTest, AScrapeIsZippedForThoseWhoAsk) {
+  PublishActive(Attach("gpu0"));
+  const std::string open = "Accept: application/openmetrics-text\r\n";
+  const HttpAnswer plain = Get("/metrics", open);
+  EXPECT_EQ(plain.Header("Content-Encoding"), "");
+  const HttpAnswer zipped = Get("/metrics", open + "Accept-Encoding: gzip\r\n");
+  EXPECT_EQ(zipped.code, 200);
+  EXPECT_EQ(zipped.Header("Content-Encoding"), "gzip");
+  EXPECT_EQ(zipped.Header("Content-Type"), plain.Header("Content-Type"));
+  EXPECT_EQ(zipped.body.substr(0, 2), "\x1f\x8b");
+  EXPECT_LT(zipped.body.size(), plain.body.size() / 3);
+}
+
 TEST_F(HttpEndpointTest, ProbesSayWhy) {
   for (const auto& [target, reason] : {std::pair("/livez", &not_alive_), std::pair("/readyz", &not_ready_)}) {
     HttpAnswer answer = HttpGet(http_->address(), target);

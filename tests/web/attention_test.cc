@@ -8,6 +8,7 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
+using testing::Not;
 
 class AttentionTest : public WebTest {
  protected:
@@ -39,6 +40,33 @@ TEST_F(AttentionTest, FullAndNearlyFull) {
   Publish(nearly, {feed::Mapped(0, 0, 95 * kMiB)});
   EXPECT_THAT(Said(), ElementsAre("full/0: is full: the next SHMEM_MAP will fail",
                                   "nearly/0: is 95 % full: 5 MiB are free, 5 MiB in one piece"));
+}
+
+// The thresholds of the alerts and of shmemctl doctor, to the byte.
+TEST_F(AttentionTest, NineTenthsAreNotYetNearlyFull) {
+  Publish(AttachActive("nine", 10 * kMiB), {feed::Mapped(0, 0, 9 * kMiB)});
+  Publish(AttachActive("more", 10 * kMiB), {feed::Mapped(0, 0, 9 * kMiB + kPage)});
+  EXPECT_THAT(Said(), ElementsAre(HasSubstr("more/0: is 90 % full")));
+}
+
+// The device was reset in a session that goes on: a map replaces what is STALE.
+TEST_F(AttentionTest, WhatIsStaleIsRoom) {
+  const auto vm0 = Attach("vm0", state::Mode::kRelay);
+  Publish(vm0, {state::Connected{}, state::StateChanged{state::BackendState::kActive, {}},
+                state::RegionReported{4 * kMiB, 0, state::Exposed::kYes}, feed::Mapped(0, 0, 4 * kMiB)});
+  EXPECT_THAT(Said(), ElementsAre("vm0/0: is full: the next SHMEM_MAP will fail"));
+  Publish(vm0, {state::MappingsStaled{}});
+  EXPECT_THAT(Said(), ElementsAre("vm0/0: 4 MiB are unsafe to touch: their owner may be gone (STALE)"));
+}
+
+TEST_F(AttentionTest, NothingIsSaidOfRoomWhereMappingsAreNotFollowed) {
+  const auto vm0 = Attach("vm0", state::Mode::kRelay);
+  Publish(vm0, {state::Connected{}, state::StateChanged{state::BackendState::kActive, {}},
+                state::RegionReported{4 * kMiB, 0, state::Exposed::kYes}, feed::Mapped(0, 0, 4 * kMiB),
+                state::ObservationChanged{{state::UnobservedReason::kTooManyPending}}});
+  EXPECT_THAT(Said(), ElementsAre(HasSubstr("vm0: is not followed")));
+  Publish(vm0, {state::Disconnected{state::BackendState::kDisconnected, {}}});
+  EXPECT_THAT(Said(), Not(testing::Contains(HasSubstr("full"))));
 }
 
 TEST_F(AttentionTest, BytesAtRiskComeOnceWithTheirFinding) {

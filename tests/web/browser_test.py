@@ -108,6 +108,8 @@ def follows(browser: Browser, scene: Scene) -> None:
     browser.until("late0 on the page", lambda: browser.count("#b-late0"), FOLLOW_S)
     browser.run("document.querySelector('#b-late0 details').open = true; document.querySelector('#r-late0-0 th a').focus();"
                 "document.querySelector('#r-late0-0').scrollIntoView(); window.mark = document.querySelector('#r-late0-0')")
+    browser.run("""const line = document.createElement('p'); line.className = 'readout'; line.textContent = 'of no map';
+        document.querySelector('.concerns').append(line)""")
     scrolled = browser.run("Math.round(scrollY)")
     if scrolled < 100:
         raise CheckFailed(f"the page is long enough to be scrolled: {scrolled}")
@@ -115,6 +117,7 @@ def follows(browser: Browser, scene: Scene) -> None:
     for _ in range(2):
         seen.append(browser.until("another number of segments", lambda: (now := rects(browser, "r-late0-0")) != seen[-1]
                                   and now, FOLLOW_S))
+    expect("words of a map that is gone", browser.count(".concerns .readout"), 0)
     expect("segments, with every change", sorted(set(seen)), [1, 2])
     expect("the opened details stay open", browser.run("document.querySelector('#b-late0 details').open"), True)
     expect("the focus stays", browser.run("document.activeElement.closest('tbody').id"), "r-late0-0")
@@ -130,6 +133,17 @@ def pauses(browser: Browser, address: str) -> None:
     button = browser.driver.find_element(By.CSS_SELECTOR, "#live button")
     button.click()
     expect("the status when paused", browser.text("#live").split()[0], "Paused")
+    button.click()
+    # Paused in the moment after a request has left: its answer does not make a page that stands still "Live".
+    browser.run("""window.ended = 0; window.send = XMLHttpRequest.prototype.send;
+        XMLHttpRequest.prototype.send = function () {
+          this.addEventListener('loadend', () => { window.ended += 1; });
+          window.send.call(this);
+          document.querySelector('#live button').click();
+        }""")
+    browser.until("the end of the request", lambda: browser.run("window.ended"), FOLLOW_S)
+    expect("the status when paused while asking", browser.text("#live").split()[0], "Paused")
+    browser.run("XMLHttpRequest.prototype.send = window.send")
     button.click()
     browser.until("live again", lambda: browser.text("#live").startswith("Live, checked"))
 

@@ -28,6 +28,24 @@ TEST_F(OverviewPageTest, AHealthyOneIsCalm) {
                           Not(HasSubstr("class=\"tag error\""))));
 }
 
+TEST_F(OverviewPageTest, WhatIsNotFollowedIsNotSaidToBeFree) {
+  const auto disk0 = Attach("disk0", state::Mode::kProbe);
+  Publish(disk0, {state::Connected{}, state::StateChanged{state::BackendState::kProbed, {}},
+                  state::RegionReported{16 * kMiB, 0, state::Exposed::kYes}});
+  std::string page = Page();
+  EXPECT_THAT(page,
+              AllOf(HasSubstr("Nothing is known to need attention"),
+                    HasSubstr("What is mapped is not followed in 1 back-end."),
+                    Not(HasSubstr("Nothing needs attention")), Not(HasSubstr("no region is full")),
+                    Not(HasSubstr("0 B mapped")), Not(HasSubstr(">0 B<")), Not(HasSubstr("16 MiB free")),
+                    HasSubstr("1 region of 16 MiB, mappings not followed"),
+                    HasSubstr("data-l=\"free\"><span class=\"quiet\">not followed</span>")));
+  Publish(AttachActive("gpu0", 16 * kMiB), {feed::Mapped(0, 0, 4 * kMiB)});
+  page = Page();
+  EXPECT_THAT(page, AllOf(HasSubstr("Of those that are followed no region is full"),
+                          HasSubstr("of 32 MiB, without 1 back-end not followed"), HasSubstr("12 MiB</td>")));
+}
+
 // No style, script or handler stands in the page itself: the policy forbids all of them.
 TEST_F(OverviewPageTest, NothingIsInline) {
   Publish(AttachActive("gpu0", 16 * kMiB), {feed::Mapped(0, 0, 4 * kMiB)});
@@ -66,6 +84,23 @@ TEST_F(OverviewPageTest, PathsAndProcessesAreShownOnlyWhenTold) {
               AllOf(HasSubstr("/run/gpu0.sock"), HasSubstr("&lt;evil&gt;\\x0A 4711"), HasSubstr("tls.crt")));
 }
 
+TEST_F(OverviewPageTest, FilesAreNamedOnlyWhenTold) {
+  state::MapSettled map = feed::Mapped(0, 0, kMiB);
+  map.request.fd.inode = 440937;
+  const state::FindingRaised raised{
+      state::FindingCode::kShrinkableBacking,
+      0,
+      {{{state::EvidenceKey::kShmid, 0}, {state::EvidenceKey::kInode, 440937}}}};
+  Publish(AttachActive("gpu0", 16 * kMiB), {map, raised});
+  for (const std::string& page : {Page(), PageOfRegion("gpu0", 0)}) {
+    EXPECT_THAT(page,
+                AllOf(HasSubstr("SHRINKABLE_BACKING"), Not(HasSubstr("440937")), Not(HasSubstr("inode"))));
+  }
+  frame_.with_paths = true;
+  for (const std::string& page : {Page(), PageOfRegion("gpu0", 0)})
+    EXPECT_THAT(page, HasSubstr("inode 440937"));
+}
+
 TEST_F(OverviewPageTest, EveryStateIsSaidInWords) {
   for (int i = 0; i < state::kBackendStateCount; ++i) {
     const auto backend = Attach("b" + std::to_string(i));
@@ -86,8 +121,19 @@ TEST_F(OverviewPageTest, AFindingStandsBesideItsRegionWithItsRemedy) {
   const std::string page = Page();
   EXPECT_THAT(page, AllOf(HasSubstr("<title>(1) shmemd on pod-7</title>"), HasSubstr("1020 KiB at risk"),
                           HasSubstr("<code>BEYOND_EOF</code>"), HasSubstr("What to do"),
-                          HasSubstr("url(#p-end)"), HasSubstr("<a href=\"#r-gpu0-0\">gpu0 region 0</a>")));
+                          HasSubstr("<li class=\"finding\" data-k=\""), HasSubstr("url(#p-end)"),
+                          HasSubstr("<a href=\"#r-gpu0-0\">gpu0 region 0</a>")));
   EXPECT_LT(page.find("id=\"r-gpu0-0\""), page.find("<code>BEYOND_EOF</code>"));
+}
+
+// Too many mappings to draw each.
+TEST_F(OverviewPageTest, AColumnSaysHowMuchOfItIsMapped) {
+  const auto gpu0 = AttachActive("gpu0", 1024 * kMiB);
+  for (uint64_t i = 0; i < 128; ++i) Publish(gpu0, {feed::Mapped(0, i * 8 * kMiB, 8 * kMiB)});
+  EXPECT_THAT(Page(), HasSubstr("0x0 to 0x40000000 (1 GiB): 128 mappings, all or nearly all of it mapped"));
+  const auto thin = AttachActive("thin", 1024 * kMiB);
+  for (uint64_t i = 0; i < 128; ++i) Publish(thin, {feed::Mapped(0, i * 8 * kMiB, kPage)});
+  EXPECT_THAT(Page(), HasSubstr("less than 25 % of it mapped"));
 }
 
 TEST_F(OverviewPageTest, TablesHaveCaptionsAndHeads) {

@@ -87,7 +87,7 @@ TEST(RegionMapTest, WhatLiesBeyondTheSizeIsCutAway) {
   table.Map(3 * kPage, 4 * kPage);
   table.Map(9 * kPage, kPage);
   EXPECT_THAT(Draw(table, kExact), ElementsAre(Drawn{3 * kPage, 4 * kPage, Paint::kReadWrite, 1, 4}));
-  EXPECT_THAT(Draw(table, kColumns), ElementsAre(Drawn{3 * kPage, 4 * kPage, Paint::kReadWrite, 2, 4}));
+  EXPECT_THAT(Draw(table, kColumns), ElementsAre(Drawn{3 * kPage, 4 * kPage, Paint::kReadWrite, 1, 4}));
 }
 
 TEST(RegionMapTest, AColumnShowsTheWorstInItAndHowMuchIsMapped) {
@@ -100,6 +100,46 @@ TEST(RegionMapTest, AColumnShowsTheWorstInItAndHowMuchIsMapped) {
   EXPECT_THAT(Draw(table, kColumns), ElementsAre(Drawn{0, 16 * kPage, Paint::kReadWrite, 2, 1},
                                                  Drawn{16 * kPage, 48 * kPage, Paint::kReadOnly, 2, 4},
                                                  Drawn{64 * kPage, 80 * kPage, Paint::kBeyondEnd, 1, 2}));
+}
+
+// 96 columns of 1 GiB are no whole number of pages, nor of quarters.
+TEST(RegionMapTest, AFullRegionIsDrawnFullWhateverTheWidthOfAColumn) {
+  constexpr uint64_t kSize = uint64_t{1} << 30;
+  for (const size_t columns : {1, 3, 7, 64, 96, 100}) {
+    Table table(kSize);
+    for (uint64_t i = 0; i < 128; ++i) table.Map(i * (kSize / 128), kSize / 128);
+    EXPECT_THAT(Draw(table, {96, columns}), ElementsAre(Drawn{0, kSize, Paint::kReadWrite, 128, 4}))
+        << columns;
+  }
+}
+
+TEST(RegionMapTest, AColumnIsDrawnToTheNearestQuarterOfIt) {
+  const auto quarters = [](uint64_t pages) {
+    Table table(uint64_t{128} * kPage);
+    table.Map(0, pages * kPage);
+    return Draw(table, kColumns).at(0).quarters;
+  };
+  EXPECT_EQ(quarters(1), 0) << "of 16 pages";
+  EXPECT_EQ(quarters(3), 1);
+  EXPECT_EQ(quarters(5), 1);
+  EXPECT_EQ(quarters(7), 2);
+  EXPECT_EQ(quarters(13), 3);
+  EXPECT_EQ(quarters(15), 4);
+}
+
+TEST(RegionMapTest, AMappingOfSeveralColumnsIsOne) {
+  Table table(uint64_t{128} * kPage);
+  table.Map(0, 64 * kPage);
+  EXPECT_THAT(Draw(table, kColumns), ElementsAre(Drawn{0, 64 * kPage, Paint::kReadWrite, 1, 4}));
+  table.Map(64 * kPage, 64 * kPage);
+  EXPECT_THAT(Draw(table, kColumns), ElementsAre(Drawn{0, 128 * kPage, Paint::kReadWrite, 2, 4}));
+}
+
+TEST(RegionMapTest, ColumnsBeginAtPages) {
+  Table table(uint64_t{1} << 30);
+  for (uint64_t i = 0; i < 200; ++i) table.Map(i * 1000 * kPage, (i % 7 + 1) * 100 * kPage);
+  for (const Segment& segment : MakeRegionMap(table.table, {0, 96}).segments)
+    EXPECT_EQ(segment.from % kPage, 0U) << segment.from;
 }
 
 // Any 64-bit numbers: in order, inside, without overlap, and no more of them than columns.
@@ -120,7 +160,9 @@ TEST(RegionMapTest, ItIsBoundedWhateverIsMapped) {
         EXPECT_GE(segment.from, drawn);
         EXPECT_GT(segment.to, segment.from);
         EXPECT_LE(segment.to, map.end_bytes);
-        EXPECT_TRUE(segment.quarters >= 1 && segment.quarters <= 4);
+        EXPECT_LE(segment.quarters, 4);
+        EXPECT_GE(segment.mapping_count, 1U);
+        EXPECT_LE(segment.mapping_count, table.table.totals().mapping_count);
         drawn = segment.to;
       }
     }

@@ -10,7 +10,20 @@ using testing::AllOf;
 using testing::HasSubstr;
 using testing::Not;
 
-class RegionPageTest : public WebTest {};
+class RegionPageTest : public WebTest {
+ protected:
+  // More than fits into the queue while the hub waits; and nobody catches it up.
+  void LoseEvents(state::BackendHandle backend) {
+    hub_.Read([&](const feed::ReplicaView&) {
+      for (size_t i = 0; i <= queue_.capacity(); ++i) publisher_.Publish(backend, state::PeaksReset{});
+    });
+    const int64_t deadline_ns = feed::InSeconds(10);
+    bool synced = true;
+    while (synced && base::MonotonicNanos() < deadline_ns) {
+      hub_.Read([&](const feed::ReplicaView& view) { synced = view.synced; });
+    }
+  }
+};
 
 TEST_F(RegionPageTest, ItListsMappingsWithWhatTheyAre) {
   const auto gpu0 = AttachActive("gpu0", 16 * kMiB);
@@ -35,6 +48,28 @@ TEST_F(RegionPageTest, ItListsMappingsWithWhatTheyAre) {
 TEST_F(RegionPageTest, NothingMappedIsSaid) {
   AttachActive("gpu0", 16 * kMiB);
   EXPECT_THAT(PageOfRegion("gpu0", 0), HasSubstr("Nothing is mapped here at this moment."));
+}
+
+TEST_F(RegionPageTest, WhatIsNotFollowedIsNotSaidToBeUnmapped) {
+  Publish(Attach("disk0", state::Mode::kProbe),
+          {state::Connected{}, state::StateChanged{state::BackendState::kProbed, {}},
+           state::RegionReported{16 * kMiB, 0, state::Exposed::kYes}});
+  EXPECT_THAT(PageOfRegion("disk0", 0),
+              AllOf(HasSubstr("They are not followed: mode probe asks once and leaves"),
+                    HasSubstr("<dt>Mapped</dt><dd><span class=\"quiet\">not followed</span>"),
+                    HasSubstr("<dt>Free</dt><dd><span class=\"quiet\">not followed</span>"),
+                    Not(HasSubstr("Nothing is mapped"))));
+}
+
+// A queue that was too short for what came: until the replica has caught up the page says that it lacks
+// something.
+TEST_F(RegionPageTest, LostEventsAreSaid) {
+  const auto gpu0 = AttachActive("gpu0", 16 * kMiB);
+  EXPECT_THAT(PageOfRegion("gpu0", 0), Not(HasSubstr("Events were lost")));
+  LoseEvents(gpu0);
+  const std::optional<RegionDetail> detail = CollectRegion(hub_, "gpu0", 0, false, {});
+  ASSERT_TRUE(detail);
+  EXPECT_THAT(RegionPage(*detail, frame_), HasSubstr("Events were lost"));
 }
 
 TEST_F(RegionPageTest, WhatIsNotThereHasNoPage) {

@@ -60,10 +60,13 @@ TEST_F(StateJsonTest, PathsProcessesAndFilesAreThereOnlyWhenTold) {
   connected.peer.pid = 4711;
   const auto gpu0 = Attach("gpu0");
   Publish(gpu0,
-          {connected, state::RegionReported{16 * kMiB, 0, state::Exposed::kYes}, feed::Mapped(0, 0, kMiB)});
+          {connected, state::RegionReported{16 * kMiB, 0, state::Exposed::kYes}, feed::Mapped(0, 0, kMiB),
+           state::FindingRaised{state::FindingCode::kShrinkableBacking,
+                                0,
+                                {{{state::EvidenceKey::kShmid, 0}, {state::EvidenceKey::kInode, 440937}}}}});
   findings_.Raise(state::FindingCode::kCertificateUnreadable, "/etc/tls.crt: gone",
                   {{"file", "/etc/tls.crt"}});
-  for (const char* secret : {"/run/gpu0.sock", "4711", "tls.crt", "\"inode\""}) {
+  for (const char* secret : {"/run/gpu0.sock", "4711", "tls.crt", "inode", "440937"}) {
     EXPECT_THAT(Text(false), Not(HasSubstr(secret)));
     EXPECT_THAT(Text(true), HasSubstr(secret));
   }

@@ -41,12 +41,12 @@ class WebTest : public testing::Test {
 
   Overview Collect(const OverviewBounds& bounds = {}) {
     CatchUp();
-    return CollectOverview(hub_, &findings_, bounds);
+    return CollectOverview(hub_, &findings_, frame_.with_paths, bounds);
   }
   std::string Page(const OverviewBounds& bounds = {}) { return OverviewPage(Collect(bounds), frame_); }
   std::string PageOfRegion(const std::string& id, uint8_t shmid, const DetailBounds& bounds = {}) {
     CatchUp();
-    const std::optional<RegionDetail> detail = CollectRegion(hub_, id, shmid, bounds);
+    const std::optional<RegionDetail> detail = CollectRegion(hub_, id, shmid, frame_.with_paths, bounds);
     return detail ? RegionPage(*detail, frame_) : "";
   }
 

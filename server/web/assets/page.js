@@ -76,6 +76,7 @@
       skipOwn();
       const known = keyOf(child) && keyed.get(keyOf(child));
       if (known && alike(known, child)) {
+        keyed.delete(keyOf(child));
         if (known !== at) old.insertBefore(known, at);
         else at = at.nextSibling;
         update(known, child);
@@ -114,9 +115,16 @@
     schedule(Math.min(PERIOD_MS * 2 ** Math.min(failures, 4), LONGEST_MS));
   }
 
-  function fetchPage() {
+  // What is under way is not wanted any more.
+  function stop() {
     clearTimeout(timer);
-    if (request) request.abort();
+    const given_up = request;
+    request = null;
+    if (given_up) given_up.abort();
+  }
+
+  function fetchPage() {
+    stop();
     const asked = performance.now();
     const current = new XMLHttpRequest();
     request = current;
@@ -125,7 +133,9 @@
     current.timeout = 10000;
     if (etag) current.setRequestHeader("If-None-Match", etag);
     current.onload = () => {
+      if (current !== request) return;
       request = null;
+      lastAnswer = clock();
       const same = current.status === 304;
       // What is not there any more says so itself.
       if (!same && !((current.status === 200 || current.status === 404) && take(current.responseXML))) {
@@ -138,11 +148,9 @@
       schedule(Math.min(Math.max(PERIOD_MS, IDLE_TIMES * (performance.now() - asked)), LONGEST_MS));
     };
     current.onerror = current.ontimeout = () => {
+      if (current !== request) return;
       request = null;
       failed(`No answer since ${lastAnswer}: what you see is old`);
-    };
-    current.onloadend = () => {
-      if (failures === 0) lastAnswer = clock();
     };
     current.send();
   }
@@ -155,16 +163,21 @@
   button.addEventListener("click", () => {
     paused = !paused;
     showPaused();
-    if (paused) clearTimeout(timer);
+    if (paused) stop();
     else fetchPage();
   });
   document.addEventListener("visibilitychange", () => {
-    if (document.hidden) clearTimeout(timer);
+    if (document.hidden) stop();
     else if (!paused) fetchPage();
   });
 
   // A map is one stop of the Tab key; the arrows go from segment to segment, whose words stand below it.
   function prepareMaps() {
+    for (const line of main.querySelectorAll(".readout")) {
+      const map = line.parentElement.querySelector("svg.map");
+      if (!map) line.remove();
+      else if (map.dataset.at === undefined) line.textContent = "";
+    }
     for (const map of main.querySelectorAll("svg.map")) {
       if (!map.querySelector("rect")) map.removeAttribute("tabindex");
       else if (!map.hasAttribute("tabindex")) map.setAttribute("tabindex", "0");
