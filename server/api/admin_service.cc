@@ -192,7 +192,7 @@ grpc::ServerUnaryReactor* AdminService::DetachBackend(grpc::CallbackServerContex
         roster_->Detach(*id, request->end_sessions(), deadline_ns, std::move(done));
       },
       [reader = reader_, id = *id, response](const feed::CommandResult& result) {
-        const grpc::Status status = StatusOf(result, grpc::StatusCode::ABORTED, {{"backend", id}});
+        grpc::Status status = StatusOf(result, grpc::StatusCode::ABORTED, {{"backend", id}});
         v1::Backend left;
         if (status.ok() && ShowBackend(reader, id, left).ok() && left.state() == v1::Backend::DETACHING)
           *response->mutable_backend() = std::move(left);

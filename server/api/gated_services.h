@@ -25,7 +25,8 @@ class RefusedStream final : public Reactor {
   void OnDone() override { delete this; }
 };
 
-// `Base` is where the generated code declares the method: clang deduces it apart from the service, GCC need not.
+// `Base` is where the generated code declares the method: clang deduces it apart from the service, GCC need
+// not.
 template <typename Service, typename Base, typename Request, typename Response>
 grpc::ServerUnaryReactor* Unary(CallGate& gate, grpc::CallbackServerContext* context, Service& service,
                                 grpc::ServerUnaryReactor* (Base::*method)(grpc::CallbackServerContext*,
