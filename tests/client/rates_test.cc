@@ -168,8 +168,8 @@ TEST(RenderTop, IsAsInTheGoldenFiles) {
   view.rates[1].region.set_at_risk_bytes(4096);
   TopView other{.interval_seconds = 1.1, .rates = {Rate("fs0", 0, std::nullopt, 0)}};
   PrintStyle style{.terminal = {.width = 80, .utf8 = true, .color = false}};
-  const std::string one = RenderTop(OnlyAnswer(view), RateOrder::kMaps, style);
-  const std::string two = RenderTop({{"vm1", &view}, {"vm2", &other}}, RateOrder::kMaps, style);
+  const std::string one = RenderTop(OnlyAnswer(view), RateOrder::kMaps, style, 1);
+  const std::string two = RenderTop({{"vm1", &view}, {"vm2", &other}}, RateOrder::kMaps, style, 3);
   google::protobuf::Timestamp time;
   time.set_seconds(1'767'225'600);
   ExpectGolden("top_80.txt", one + "\n" + two + "\n" + TopToJson(view, RateOrder::kMaps, time));
