@@ -1,5 +1,6 @@
 #include "client/print/rates.h"
 
+#include <gmock/gmock.h>
 #include <google/protobuf/text_format.h>
 #include <gtest/gtest.h>
 
@@ -133,6 +134,23 @@ TEST(RateMeter, AnswersCountOnceAndNotFromBeforeTheFirstLook) {
   EXPECT_EQ(meter.Take(second).at(0).acks.count, 0);
 }
 
+TEST(RateMeter, AClockThatIsSetBackHidesAnswersForOneLookAtMost) {
+  RateMeter meter;
+  RateLook first = LookAt(milliseconds(0), {.maps = 1});
+  AddAck(&first, 7, 1000);
+  meter.Take(first);
+  // The answer came before the time that was asked for.
+  const RateLook second = LookAt(milliseconds(1000), {.maps = 2});
+  EXPECT_EQ(meter.Take(second).at(0).acks.count, 0);
+  EXPECT_FALSE(meter.newest_event().has_value());
+  RateLook third = LookAt(milliseconds(2000), {.maps = 3});
+  AddAck(&third, 7, 1000);
+  AddAck(&third, 8, 2000);
+  third.events.mutable_events(1)->mutable_event_time()->set_seconds(3);
+  EXPECT_EQ(meter.Take(third).at(0).acks.count, 1);
+  EXPECT_EQ(meter.newest_event()->seconds(), 3);
+}
+
 RegionRate Rate(const std::string& backend, int shmid, std::optional<double> maps, int64_t mapped) {
   RegionRate rate;
   rate.region.set_name("backends/" + backend + "/regions/" + std::to_string(shmid));
@@ -157,6 +175,13 @@ TEST(SortRates, MostFirstThenByNameAndUnknownLast) {
   EXPECT_EQ(sorted(RateOrder::kMaps), "cbba");
   EXPECT_EQ(sorted(RateOrder::kMapped), "abbc");
   EXPECT_EQ(sorted(RateOrder::kName), "abbc");
+}
+
+TEST(RenderTop, SumsBeyondTheEndStayThere) {
+  const TopView view{.interval_seconds = std::nullopt,
+                     .rates = {Rate("a", 0, std::nullopt, INT64_MAX), Rate("b", 0, std::nullopt, INT64_MAX)}};
+  EXPECT_THAT(RenderTop(OnlyAnswer(view), RateOrder::kMaps, {}, 1),
+              ::testing::StartsWith("2 regions, 8.0 EiB mapped"));
 }
 
 TEST(RenderTop, IsAsInTheGoldenFiles) {
