@@ -171,8 +171,8 @@ TEST(Status, CountsAreThoseOfTheWorst) {
 TEST(Status, TheWorstFitIntoFortyColumns) {
   const PrintStyle style{.terminal = {.width = 40, .utf8 = true, .color = false}};
   const ServerView view = ViewOf(SampleData());
-  const std::string text =
-      RenderStatus(OnlyAnswer(view), {.endpoint = "e", .client_version = "0.1.0", .now = absl::UnixEpoch()}, style);
+  const std::string text = RenderStatus(
+      OnlyAnswer(view), {.endpoint = "e", .client_version = "0.1.0", .now = absl::UnixEpoch()}, style);
   EXPECT_THAT(text, ::testing::HasSubstr("\nERROR    fs0       it is DISCONNECTED"));
 }
 

@@ -148,6 +148,7 @@ TEST_F(ShmemctlFollowTest, AWatchOutlivesShmemd) {
 TEST_F(ShmemctlFollowTest, WhoIsDownAtTheStartIsNamedOnceAndTriedAgain) {
   api::ApiConfig later = config_;
   later.socket.path = directory_.File("later.sock");
+  later.admin_socket.path = directory_.File("later-admin.sock");
   RunningProgram tail("shmemctl",
                       {"events", "-f", "--endpoint", "unix:" + config_.socket.path, "--endpoint",
                        "unix:" + later.socket.path},
