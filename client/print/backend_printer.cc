@@ -228,14 +228,15 @@ std::string DescribeConfig(const v1::ShmemConfig& config) {
 std::string RenderConfigs(const v1::ListBackendsResponse& backends, const PrintStyle& style) {
   std::string text;
   for (const v1::Backend& backend : backends.backends()) {
-    absl::StrAppend(&text, BackendId(backend.name()), ": ", DescribeConfig(backend.config()));
+    std::string line = absl::StrCat(Printable(BackendId(backend.name()), style.terminal.utf8), ": ",
+                                    DescribeConfig(backend.config()));
     const bool live = backend.state() == v1::Backend::ACTIVE || backend.state() == v1::Backend::PROBED;
     if (!live || GoesOnUnseen(backend)) {
       const std::string why = DescribeState(backend);
-      absl::StrAppend(&text, "; ", v1::Backend::State_Name(backend.state()), why.empty() ? "" : ": ",
+      absl::StrAppend(&line, "; ", v1::Backend::State_Name(backend.state()), why.empty() ? "" : ": ",
                       Printable(why, style.terminal.utf8));
     }
-    text += '\n';
+    text += Wrapped("", line, style.wide ? 0 : style.terminal.width);
   }
   return text;
 }

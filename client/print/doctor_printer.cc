@@ -46,9 +46,9 @@ void AddLines(const std::string& lead, const std::string& text, const PrintStyle
 std::string Problem(const std::string& endpoint, const v1::Finding& finding, const PrintStyle& style) {
   const Cell severity = SeverityCell(finding.severity());
   const std::string where = Printable(ShortName(finding.resource()), style.terminal.utf8);
-  std::string text =
-      absl::StrCat("\n", Paint(severity.text, severity.color, style.terminal.color), "  ", endpoint,
-                   endpoint.empty() ? "" : "  ", where, "  ", Printable(finding.code(), false), "\n");
+  std::string text = absl::StrCat("\n", Paint(severity.text, severity.color, style.terminal.color), "  ",
+                                  Printable(endpoint, style.terminal.utf8), endpoint.empty() ? "" : "  ",
+                                  where, "  ", Printable(finding.code(), false), "\n");
   AddLines("  ", finding.summary(), style, &text);
   if (!finding.evidence().empty()) AddLines("  seen:   ", EvidenceText(finding), style, &text);
   if (!finding.remedy().empty()) AddLines("  remedy: ", finding.remedy(), style, &text);

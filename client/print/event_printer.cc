@@ -4,6 +4,7 @@
 #include <absl/strings/str_format.h>
 
 #include <algorithm>
+#include <limits>
 #include <string>
 #include <utility>
 #include <vector>
@@ -57,6 +58,22 @@ AnsweredList<v1::Event> InOrder(const AnsweredList<v1::ListEventsResponse>& answ
   return events;
 }
 
+// Cut to that width; colours take no columns.
+std::string Line(const std::vector<Cell>& cells, int width, const Terminal& terminal) {
+  std::string line;
+  for (const Cell& cell : cells) {
+    if (width <= 0) break;
+    const std::string text = Truncate(cell.text, width, terminal.utf8);
+    absl::StrAppend(&line, Paint(text, cell.color, terminal.color));
+    width -= DisplayWidth(text);
+    if (&cell == &cells.back()) break;
+    line.append(static_cast<size_t>(std::min(2, width)), ' ');
+    width -= std::min(2, width);
+  }
+  while (line.ends_with(' ')) line.pop_back();
+  return line += '\n';
+}
+
 }  // namespace
 
 std::string RenderEvents(const AnsweredList<v1::ListEventsResponse>& answers, const PrintStyle& style) {
@@ -82,23 +99,27 @@ std::string RenderEventLine(const v1::Event& event, const PrintStyle& style, con
   constexpr int kResourceWidth = 12;
   constexpr int kEndpointWidth = 10;
   constexpr int kRoomForTheDay = 110;
+  constexpr int kRoomForColumns = 60;
   const Terminal& terminal = style.terminal;
   const Cell type = TypeCell(event.type());
   const bool limited = !style.wide && terminal.width > 0;
-  std::string before = TimeText(event.event_time());
+  std::string time = TimeText(event.event_time());
+  // The day is what can be spared first where columns are few, then that they stand below each other.
+  if (limited && terminal.width < kRoomForTheDay) time.erase(0, time.find('T') + 1);
+  const bool aligned = !limited || terminal.width >= kRoomForColumns;
+  const auto padded = [aligned](const std::string& text, int width) {
+    return aligned ? PadRight(text, width) : text;
+  };
+  std::vector<Cell> cells;
   if (!endpoint.empty()) {
-    // The day is what can be spared where columns are few.
-    if (limited && terminal.width < kRoomForTheDay) before.erase(0, before.find('T') + 1);
     const std::string name = Truncate(Printable(endpoint, terminal.utf8), kEndpointWidth, terminal.utf8);
-    before = absl::StrCat(PadRight(name, kEndpointWidth), "  ", before);
+    cells.emplace_back(padded(name, kEndpointWidth));
   }
-  const std::string painted = Paint(PadRight(type.text, kTypeWidth), type.color, terminal.color);
-  const std::string resource = PadRight(Resource(event), kResourceWidth);
-  // Colours take no columns.
-  const int used = DisplayWidth(before) + kTypeWidth + DisplayWidth(resource) + 6;
-  std::string summary = Printable(event.summary(), terminal.utf8);
-  if (limited) summary = Truncate(summary, std::max(1, terminal.width - used), terminal.utf8);
-  return absl::StrCat(before, "  ", painted, "  ", resource, "  ", summary, "\n");
+  cells.emplace_back(time);
+  cells.emplace_back(padded(type.text, kTypeWidth), type.color);
+  cells.emplace_back(padded(Printable(Resource(event), terminal.utf8), kResourceWidth));
+  cells.emplace_back(Printable(event.summary(), terminal.utf8));
+  return Line(cells, limited ? terminal.width : std::numeric_limits<int>::max(), terminal);
 }
 
 }  // namespace shmemd::client

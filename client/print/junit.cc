@@ -2,6 +2,7 @@
 
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_format.h>
+#include <absl/strings/str_replace.h>
 
 #include <algorithm>
 
@@ -13,9 +14,15 @@ namespace {
 
 using Result = JunitCase::Result;
 
+// XML has no place for two of the characters that a terminal just does not show: U+FFFE and U+FFFF.
+std::string WithoutNoncharacters(std::string text) {
+  absl::StrReplaceAll({{"\xef\xbf\xbe", "\\ufffe"}, {"\xef\xbf\xbf", "\\uffff"}}, &text);
+  return text;
+}
+
 std::string Xml(const std::string& text) {
   std::string escaped;
-  for (const char c : Printable(text, true)) {
+  for (const char c : WithoutNoncharacters(Printable(text, true))) {
     switch (c) {
       case '&':
         escaped += "&amp;";

@@ -25,8 +25,11 @@ AckTimes TimesOf(std::vector<int64_t> latencies) {
   return times;
 }
 
+// Somebody else's number: a year is enough for an answer.
 int64_t NanosOf(const google::protobuf::Duration& duration) {
-  return duration.seconds() * 1'000'000'000 + duration.nanos();
+  constexpr int64_t kMostSeconds = 366LL * 24 * 3600;
+  return std::clamp<int64_t>(duration.seconds(), 0, kMostSeconds) * 1'000'000'000 +
+         std::clamp(duration.nanos(), 0, 999'999'999);
 }
 
 double Value(const std::optional<double>& rate) { return rate.value_or(-1); }
@@ -114,6 +117,7 @@ std::vector<RegionRate> RateMeter::Take(const RateLook& look) {
   if (!server_.empty()) interval_ = std::chrono::duration<double>(look.time - time_).count();
   server_ = server;
   time_ = look.time;
+  const int64_t revision_before = revision_;
   const std::map<std::string, AckTimes> acks = TakeEvents(look);
   std::map<std::string, std::string> uids;
   for (const v1::Backend& backend : look.backends.backends()) uids[BackendId(backend.name())] = backend.uid();
@@ -127,6 +131,11 @@ std::vector<RegionRate> RateMeter::Take(const RateLook& look) {
     AddRates(now, &rate);
   }
   before_ = std::move(counts);
+  // Requests came, and no event of theirs did: the server's clock was set back. Then all are asked for.
+  const bool busy = std::any_of(rates.begin(), rates.end(), [](const RegionRate& rate) {
+    return rate.maps.value_or(0) > 0 || rate.unmaps.value_or(0) > 0;
+  });
+  if (busy && revision_ == revision_before) newest_event_.reset();
   return rates;
 }
 

@@ -60,7 +60,7 @@ std::vector<Cell> Cells(const v1::Region& region, const PrintStyle& style) {
       region.has_size_bytes() ? Cell(FormatBytes(region.size_bytes(), style.bytes))
                               : Cell("unknown", Color::kYellow),
       bytes(region.has_mapped_bytes(), region.mapped_bytes()),
-      used_known ? FormatShare(region.mapped_bytes(), region.size_bytes()) : kNone,
+      used_known ? UsedCell(region.mapped_bytes(), region.size_bytes()) : Cell(kNone),
       Count(region.has_mapping_count(), region.mapping_count()),
       Count(region.has_free_extent_count(), region.free_extent_count()),
       bytes(region.has_largest_free_extent_bytes(), region.largest_free_extent_bytes()),
@@ -80,6 +80,14 @@ std::vector<Cell> Cells(const v1::Region& region, const PrintStyle& style) {
 }
 
 }  // namespace
+
+Cell UsedCell(int64_t mapped, int64_t size) {
+  Color color = Color::kNone;
+  // Whole tenths: what is nearly 90 % is not.
+  if (size > 0 && mapped >= size - size / 10) color = Color::kYellow;
+  if (size > 0 && mapped >= size) color = Color::kRed;
+  return {FormatShare(mapped, size), color};
+}
 
 std::string RenderRegions(const AnsweredList<v1::ListRegionsResponse>& answers, const PrintStyle& style) {
   Table table(Columns(style.wide));

@@ -27,7 +27,7 @@ using Counts = std::map<Enum, int64_t>;
 struct Totals {
   v1::BackendTotals sums;  // over all back-ends
   Counts<v1::Backend::State> states;
-  Counts<v1::Finding::Severity> severities;
+  Counts<v1::Finding::Severity> findings;  // the open ones of shmemd
   int64_t up = 0;
 };
 
@@ -52,10 +52,10 @@ Totals TotalsOf(const ServerView& view) {
     if (backend.state() == v1::Backend::ACTIVE || backend.state() == v1::Backend::PROBED) ++totals.up;
   }
   for (const v1::Finding& finding : view.findings.findings()) {
-    if (finding.open()) ++totals.severities[finding.severity()];
+    if (finding.open()) ++totals.findings[finding.severity()];
   }
   sums.set_open_finding_count(0);
-  for (const auto& [severity, count] : totals.severities) {
+  for (const auto& [severity, count] : totals.findings) {
     sums.set_open_finding_count(sums.open_finding_count() + count);
   }
   return totals;
@@ -75,22 +75,31 @@ std::string StatesText(const Totals& totals) {
   return absl::StrJoin(parts, ", ");
 }
 
-std::string SeveritiesText(const Totals& totals) {
+// All that a doctor finds, the findings of shmemd among it: what the table below lists.
+Counts<v1::Finding::Severity> ProblemsOf(const ServerView& view, const StatusOptions& options) {
+  Counts<v1::Finding::Severity> counts;
+  for (const DoctorCheck& check : Diagnose(view, options.client_version)) {
+    for (const v1::Finding& finding : check.problems) ++counts[finding.severity()];
+  }
+  return counts;
+}
+
+std::string SeveritiesText(const Counts<v1::Finding::Severity>& counts) {
   std::vector<std::string> parts;
   // The worst first.
-  for (auto entry = totals.severities.rbegin(); entry != totals.severities.rend(); ++entry) {
+  for (auto entry = counts.rbegin(); entry != counts.rend(); ++entry) {
     parts.push_back(absl::StrCat(entry->second, " ", v1::Finding::Severity_Name(entry->first)));
   }
-  return parts.empty() ? "none open" : absl::StrJoin(parts, ", ");
+  return parts.empty() ? "none" : absl::StrJoin(parts, ", ");
 }
 
 Cell Bytes(int64_t bytes, const PrintStyle& style, Color color) {
   return {FormatBytes(bytes, style.bytes), bytes > 0 ? color : Color::kNone};
 }
 
-Cell Found(const Totals& totals, v1::Finding::Severity severity, Color color) {
-  const auto found = totals.severities.find(severity);
-  if (found == totals.severities.end()) return {"0"};
+Cell Found(const Counts<v1::Finding::Severity>& counts, v1::Finding::Severity severity, Color color) {
+  const auto found = counts.find(severity);
+  if (found == counts.end()) return {"0"};
   return {absl::StrCat(found->second), color};
 }
 
@@ -121,7 +130,7 @@ std::string One(const ServerView& view, const StatusOptions& options, const Prin
                              Counted(sums.mapping_count(), "mapping")));
   add("at risk", Bytes(sums.at_risk_bytes(), style, Color::kRed));
   add("stale", Bytes(sums.stale_bytes(), style, Color::kRed));
-  add("findings", SeveritiesText(totals));
+  add("problems", SeveritiesText(ProblemsOf(view, options)));
   return table.Render(plain);
 }
 
@@ -138,6 +147,7 @@ std::string Many(const AnsweredList<ServerView>& views, const StatusOptions& opt
                {"WARNINGS", Align::kRight}});
   for (const auto& [endpoint, view] : views) {
     const Totals totals = TotalsOf(*view);
+    const Counts<v1::Finding::Severity> problems = ProblemsOf(*view, options);
     const v1::BackendTotals& sums = totals.sums;
     const int64_t backends = view->backends.backends_size();
     table.SetEndpoint(endpoint);
@@ -146,8 +156,8 @@ std::string Many(const AnsweredList<ServerView>& views, const StatusOptions& opt
          Cell(absl::StrCat(totals.up, "/", backends), totals.up < backends ? Color::kYellow : Color::kNone),
          FormatBytes(sums.mapped_bytes(), style.bytes), FormatShare(sums.mapped_bytes(), sums.size_bytes()),
          Bytes(sums.at_risk_bytes(), style, Color::kRed), Bytes(sums.stale_bytes(), style, Color::kRed),
-         Found(totals, v1::Finding::ERROR, Color::kRed),
-         Found(totals, v1::Finding::WARNING, Color::kYellow)});
+         Found(problems, v1::Finding::ERROR, Color::kRed),
+         Found(problems, v1::Finding::WARNING, Color::kYellow)});
   }
   return table.Render(style);
 }
@@ -170,8 +180,10 @@ std::vector<Bad> WorstOf(const AnsweredList<ServerView>& views, const StatusOpti
 }
 
 std::string Worst(const std::vector<Bad>& all, const PrintStyle& style) {
-  Table table(
-      {{"WORST"}, {"RESOURCE", Align::kLeft, 10}, {"CODE", Align::kLeft, 16}, {"SUMMARY", Align::kLeft, 20}});
+  Table table({{"WORST"},
+               {"RESOURCE", Align::kLeft, 8},
+               {"CODE", Align::kLeft, 16, true},
+               {"SUMMARY", Align::kLeft, 20}});
   for (size_t i = 0; i < std::min(all.size(), kWorst); ++i) {
     const v1::Finding& finding = all[i].finding;
     table.SetEndpoint(all[i].endpoint);
@@ -214,9 +226,11 @@ std::string RenderStatus(const AnsweredList<ServerView>& views, const StatusOpti
 
 std::string StatusToJson(const ServerView& view, const StatusOptions& options) {
   Totals totals = TotalsOf(view);
+  Counts<v1::Finding::Severity> counts = ProblemsOf(view, options);
   // All of them, also where there are none.
   for (const auto severity : {v1::Finding::ERROR, v1::Finding::WARNING, v1::Finding::INFO}) {
-    totals.severities[severity];
+    totals.findings[severity];
+    counts[severity];
   }
   std::vector<std::string> worst;
   const auto problems = WorstFirst(Diagnose(view, options.client_version));
@@ -225,15 +239,15 @@ std::string StatusToJson(const ServerView& view, const StatusOptions& options) {
   std::string states = CountsToJson<v1::Backend::State>(
       totals.states,
       [](v1::Backend::State state) -> const std::string& { return v1::Backend::State_Name(state); });
-  std::string severities = CountsToJson<v1::Finding::Severity>(
-      totals.severities, [](v1::Finding::Severity severity) -> const std::string& {
-        return v1::Finding::Severity_Name(severity);
-      });
+  const auto severity_name = [](v1::Finding::Severity severity) -> const std::string& {
+    return v1::Finding::Severity_Name(severity);
+  };
   return JsonObject({{"server", ToJson(view.info)},
                      {"health", JsonString(view.health)},
                      {"backendStates", std::move(states)},
                      {"totals", ToJson(totals.sums)},
-                     {"openFindings", std::move(severities)},
+                     {"openFindings", CountsToJson<v1::Finding::Severity>(totals.findings, severity_name)},
+                     {"problems", CountsToJson<v1::Finding::Severity>(counts, severity_name)},
                      {"worst", JsonArray(worst)}});
 }
 

@@ -23,7 +23,8 @@ std::string RenderStatus(const AnsweredList<ServerView>& views, const StatusOpti
                          const PrintStyle& style);
 
 // {"server": as GetServerInfo, "health", "backendStates": {"ACTIVE": 2}, "totals": as Backend.totals,
-//  "openFindings": {"ERROR": 0, "WARNING": 1, "INFO": 2}, "worst": [as ListFindings has them]}
+//  "openFindings": {"ERROR": 0, "WARNING": 1, "INFO": 2}, "problems": as openFindings, but of all that a
+//  doctor finds, "worst": [the worst few of them, as ListFindings has them]}
 std::string StatusToJson(const ServerView& view, const StatusOptions& options);
 
 // "3d 4h", "4h 12m", "12m", "40s".

@@ -4,10 +4,13 @@
 #include <absl/strings/str_format.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <utility>
 
+#include "client/print/region_printer.h"
 #include "client/print/resource_name.h"
 #include "client/print/structured.h"
+#include "client/print/text.h"
 #include "client/print/units.h"
 
 namespace shmemd::client {
@@ -45,7 +48,7 @@ std::vector<Cell> Cells(const RegionRate& rate, const PrintStyle& style) {
           FormatRate(rate.unmaps),
           BytesRate(rate.map_bytes, style),
           FormatBytes(region.mapped_bytes(), style.bytes),
-          region.has_size_bytes() ? FormatShare(region.mapped_bytes(), region.size_bytes()) : kUnknown,
+          region.has_size_bytes() ? UsedCell(region.mapped_bytes(), region.size_bytes()) : Cell(kUnknown),
           Cell(FormatBytes(region.at_risk_bytes(), style.bytes),
                region.at_risk_bytes() > 0 ? Color::kRed : Color::kNone),
           Cell(FormatRate(rate.failures), bad),
@@ -53,7 +56,19 @@ std::vector<Cell> Cells(const RegionRate& rate, const PrintStyle& style) {
           rate.acks.count > 0 ? FormatNanos(rate.acks.max_ns) : kUnknown};
 }
 
-std::string Sums(const AnsweredList<TopView>& views) {
+// A sum beyond int64 stays at its end.
+int64_t Sum(int64_t a, int64_t b) {
+  int64_t sum = 0;
+  return __builtin_add_overflow(a, b, &sum) ? INT64_MAX : sum;
+}
+
+std::string Endpoints(size_t answered, size_t asked) {
+  if (asked < 2) return "";
+  const std::string all = absl::StrCat(asked, " endpoints");
+  return absl::StrCat(" of ", answered < asked ? absl::StrCat(answered, " of ") : "", all);
+}
+
+std::string Sums(const AnsweredList<TopView>& views, const PrintStyle& style, size_t asked) {
   double maps = 0;
   int64_t mapped = 0;
   size_t regions = 0;
@@ -63,14 +78,14 @@ std::string Sums(const AnsweredList<TopView>& views) {
     if (view->interval_seconds) interval = std::max(interval.value_or(0), *view->interval_seconds);
     for (const RegionRate& rate : view->rates) {
       maps += rate.maps.value_or(0);
-      mapped += rate.region.mapped_bytes();
+      mapped = Sum(mapped, rate.region.mapped_bytes());
     }
   }
-  std::string text =
-      absl::StrCat(regions, regions == 1 ? " region, " : " regions, ", FormatBytes(mapped), " mapped");
+  std::string text = absl::StrCat(regions, regions == 1 ? " region" : " regions",
+                                  Endpoints(views.size(), asked), ", ", FormatBytes(mapped), " mapped");
   if (interval)
     absl::StrAppend(&text, absl::StrFormat(", %s maps/s within %.1f s", FormatRate(maps), *interval));
-  return text += '\n';
+  return Wrapped("", text, style.wide ? 0 : style.terminal.width);
 }
 
 std::string Number(double value) { return absl::StrFormat("%.9g", value); }
@@ -100,7 +115,8 @@ std::string RateToJson(const RegionRate& rate) {
 
 }  // namespace
 
-std::string RenderTop(const AnsweredList<TopView>& views, RateOrder order, const PrintStyle& style) {
+std::string RenderTop(const AnsweredList<TopView>& views, RateOrder order, const PrintStyle& style,
+                      size_t asked) {
   std::vector<const RegionRate*> rates;
   std::map<const RegionRate*, const std::string*> endpoints;
   for (const auto& [endpoint, view] : views) {
@@ -124,7 +140,7 @@ std::string RenderTop(const AnsweredList<TopView>& views, RateOrder order, const
     table.SetEndpoint(*endpoints[rate]);
     table.AddRow(Cells(*rate, style));
   }
-  std::string text = style.headers ? Sums(views) : "";
+  std::string text = style.headers ? Sums(views, style, asked) : "";
   return rates.empty() ? text : absl::StrCat(text, style.headers ? "\n" : "", table.Render(style));
 }
 

@@ -3,6 +3,7 @@
 
 #include <google/protobuf/timestamp.pb.h>
 
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <vector>
@@ -19,8 +20,10 @@ struct TopView {
   std::vector<RegionRate> rates;
 };
 
-// A line of sums, then a line for each region in that order.
-std::string RenderTop(const AnsweredList<TopView>& views, RateOrder order, const PrintStyle& style);
+// A line of sums, then a line for each region in that order. `asked`: how many endpoints were, of which these
+// answered.
+std::string RenderTop(const AnsweredList<TopView>& views, RateOrder order, const PrintStyle& style,
+                      size_t asked);
 
 // {"time", "intervalSeconds", "regions": [{"name", "shmid", "mapsPerSecond", "unmapsPerSecond",
 // "mapBytesPerSecond", "failuresPerSecond", "sizeBytes", "mappedBytes", "atRiskBytes", "mappingCount",

@@ -184,8 +184,8 @@ int CommandLine::RunChosen() {
   }
   const ExitCode code = chosen_(*context);
   if (context->Flush()) return static_cast<int>(code);
-  // Who reads no further has read enough.
-  if (context->write_error() == EPIPE) return static_cast<int>(ExitCode::kOk);
+  // Who reads no further has read enough; what was found out stays as it is.
+  if (context->write_error() == EPIPE) return static_cast<int>(code);
   std::fprintf(stderr, "shmemctl: standard output: %s\n", std::strerror(context->write_error()));
   return static_cast<int>(ExitCode::kGeneric);
 }

@@ -72,7 +72,7 @@ void Context::MeasureTerminal() {
   style_.terminal = client::DetectTerminal(STDOUT_FILENO, color_, width_, client::ProcessEnvironment);
 }
 
-absl::StatusOr<std::vector<ChosenEndpoint>> Context::Endpoints(Role role) const {
+absl::StatusOr<std::vector<ChosenEndpoint>> Context::Endpoints(Role role) {
   std::vector<ChosenEndpoint> endpoints;
   if (!several_) {
     auto chosen =
@@ -84,17 +84,22 @@ absl::StatusOr<std::vector<ChosenEndpoint>> Context::Endpoints(Role role) const 
   std::vector<NamedEndpoint> named;
   named.reserve(endpoints_.size());
   for (const std::string& text : endpoints_) named.push_back({text, "--endpoint"});
-  if (!endpoints_from_.empty()) {
-    auto listed = ReadEndpointList(endpoints_from_);
-    if (!listed.ok()) return listed.status();
-    named.insert(named.end(), listed->begin(), listed->end());
-  }
+  const absl::Status read = ReadList();
+  if (!read.ok()) return read;
+  if (listed_) named.insert(named.end(), listed_->begin(), listed_->end());
   for (const NamedEndpoint& name : named) {
     auto chosen = ReadEndpoint(name.text, name.origin);
     if (!chosen.ok()) return chosen.status();
     endpoints.push_back(*std::move(chosen));
   }
   return endpoints;
+}
+
+absl::Status Context::ReadList() {
+  if (endpoints_from_.empty() || listed_) return absl::OkStatus();
+  auto listed = ReadEndpointList(endpoints_from_);
+  if (listed.ok()) listed_ = *std::move(listed);
+  return listed.status();
 }
 
 absl::StatusOr<std::vector<Source>> Context::Sources() {
@@ -116,12 +121,13 @@ absl::StatusOr<client::Client> Context::Connect(Role role) {
 }
 
 absl::Status Context::FollowOn(Piped piped) {
-  if (quiet_ || output_ == Output::kYaml) {
-    return absl::InvalidArgumentError("-q and -o yaml do not go with what is followed; try -o json");
+  if (quiet_ || output_ == Output::kYaml || output_ == Output::kJunit) {
+    return absl::InvalidArgumentError(
+        "-q, -o yaml and -o junit do not go with what is followed; try -o json");
   }
   on_terminal_ = ::isatty(STDOUT_FILENO) == 1 && output_ != Output::kJson;
   json_lines_ = output_ == Output::kJson || (!on_terminal_ && piped == Piped::kJson);
-  return absl::OkStatus();
+  return ReadList();
 }
 
 void Context::Print(std::string_view text) const {

@@ -66,15 +66,21 @@ class Context {
   const ChosenEndpoint& asked() const { return asked_; }
 
   // From here on the command shows one thing again and again: a message is a line of JSON, unless a terminal
-  // is drawn on, or text was asked for and is what programs get, too. InvalidArgument for flags that do not
-  // go with that.
+  // is drawn on, or text was asked for and is what programs get, too. Reads the list of endpoints, for which
+  // it may have to wait: before a Follow is made. InvalidArgument for flags that do not go with that, and for
+  // the list.
   absl::Status FollowOn(Piped piped = Piped::kJson);
   bool on_terminal() const { return on_terminal_; }
   bool json_lines() const { return json_lines_; }
   // What is printed and noted goes there until the next call; nullptr: to standard output and error.
-  void Capture(std::string* text, std::string* notes) {
+  void Capture(std::string* text, std::string* notes, std::string* headline = nullptr) {
     capture_ = text;
     captured_notes_ = notes;
+    captured_headline_ = headline;
+  }
+  // What a picture has to say above all else; nothing where no picture is drawn.
+  void Headline(std::string_view text) const {
+    if (captured_headline_ != nullptr) *captured_headline_ = text;
   }
 
   // To standard output.
@@ -96,7 +102,9 @@ class Context {
 
  private:
   Context() = default;
-  absl::StatusOr<std::vector<ChosenEndpoint>> Endpoints(Role role) const;
+  absl::StatusOr<std::vector<ChosenEndpoint>> Endpoints(Role role);
+  // Once.
+  absl::Status ReadList();
 
   Output output_ = Output::kTable;
   bool quiet_ = false;
@@ -105,6 +113,7 @@ class Context {
   mutable int write_error_ = 0;
   std::string* capture_ = nullptr;
   std::string* captured_notes_ = nullptr;
+  std::string* captured_headline_ = nullptr;
   client::PrintStyle style_;
   std::optional<int> width_;
   client::ColorWhen color_ = client::ColorWhen::kAuto;
@@ -112,6 +121,7 @@ class Context {
   bool several_ = false;
   std::vector<std::string> endpoints_;
   std::string endpoints_from_;
+  std::optional<std::vector<NamedEndpoint>> listed_;  // there
   client::TlsFiles tls_;
   ChosenEndpoint asked_;
 };

@@ -9,10 +9,10 @@
 #include <vector>
 
 #include "client/print/doctor_printer.h"
-#include "client/print/resource_name.h"
 #include "client/print/structured.h"
 #include "client/shmemctl/fail_on.h"
 #include "client/shmemctl/look.h"
+#include "client/shmemctl/names.h"
 #include "client/shmemctl/show.h"
 
 namespace shmemd::shmemctl {
@@ -48,8 +48,7 @@ DoctorReport ReportOf(const Source& source, const absl::StatusOr<ServerView>& an
 void PrintQuiet(const Context& context, const client::AnsweredList<DoctorReport>& reports) {
   for (const auto& [endpoint, report] : reports) {
     for (const v1::Finding& finding : client::WorstFirst(report->checks)) {
-      context.Print(absl::StrCat(endpoint, endpoint.empty() ? "" : " ", client::ShortName(finding.resource()),
-                                 " ", finding.code(), "\n"));
+      context.Print(QuietFinding(endpoint, finding));
     }
   }
 }

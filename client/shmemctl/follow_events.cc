@@ -2,6 +2,7 @@
 
 #include <absl/strings/str_cat.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <memory>
@@ -44,9 +45,11 @@ class EventTail : public client::WatchSink {
   }
 
   bool OnBroken(const absl::Status& status, std::chrono::milliseconds retry_in) override {
-    const bool go_on = connected_ && WatchSink::OnBroken(status, retry_in);
+    const bool go_on = WatchSink::OnBroken(status, retry_in) && (connected() || context_.several());
     if (!go_on) {
       End(status);
+    } else if (!connected()) {
+      NotYet(status);
     } else if (retry_in > std::chrono::milliseconds(1000)) {
       Note(absl::StrCat("connection lost, trying again: ", DescribeError(status, source_.endpoint)));
     }
@@ -57,6 +60,11 @@ class EventTail : public client::WatchSink {
   absl::Status ended() const {
     const std::lock_guard lock(mutex_);
     return ended_;
+  }
+  // Why nothing came so far, though it is tried again; OK: it was not tried, or something came.
+  absl::Status not_yet() const {
+    const std::lock_guard lock(mutex_);
+    return connected_ ? absl::OkStatus() : not_yet_;
   }
   bool connected() const {
     const std::lock_guard lock(mutex_);
@@ -93,7 +101,12 @@ class EventTail : public client::WatchSink {
   }
 
   void EndUnlessItHeals(const absl::Status& status) {
-    if (!connected() || !client::MayHeal(status)) End(status);
+    const bool heals = client::MayHeal(status);
+    if (!heals || (!connected() && !context_.several())) {
+      End(status);
+    } else if (!connected()) {
+      NotYet(status);
+    }
   }
 
   void Print(const v1::Event& event) {
@@ -124,6 +137,12 @@ class EventTail : public client::WatchSink {
     follow_->Notify();
   }
 
+  void NotYet(const absl::Status& status) {
+    const std::lock_guard lock(mutex_);
+    not_yet_ = status;
+    follow_->Notify();
+  }
+
   Context& context_;
   const Source& source_;
   const v1::ListEventsRequest request_;
@@ -138,6 +157,7 @@ class EventTail : public client::WatchSink {
 
   mutable std::mutex mutex_;  // of all below
   bool connected_ = false;    // ever
+  absl::Status not_yet_;
   absl::Status ended_;
 };
 
@@ -150,28 +170,36 @@ client::WatchOptions OptionsOf(const v1::ListEventsRequest& request) {
 struct Tail {
   std::unique_ptr<EventTail> events;
   std::unique_ptr<client::Watcher> watcher;
+  bool named = false;  // as one that does not answer
   bool over = false;
 };
 
-// Names those that ended, or that never answered where it is late. How many are left.
+// Names those that ended, and once those that do not answer (yet). How many may still tell something: of
+// several all that are tried again, unless none of them ever answered.
 size_t Bury(Context& context, const Sources& sources, std::vector<Tail>& tails, bool late,
             std::mutex* output) {
   size_t left = 0;
+  size_t waiting = 0;
   for (size_t i = 0; i < tails.size(); ++i) {
     Tail& tail = tails[i];
     if (tail.over) continue;
-    absl::Status ended = tail.events->ended();
-    if (ended.ok() && late && !tail.events->connected()) ended = absl::DeadlineExceededError("no answer");
+    const absl::Status ended = tail.events->ended();
+    absl::Status why = ended.ok() ? tail.events->not_yet() : ended;
+    if (why.ok() && late && !tail.events->connected()) why = absl::DeadlineExceededError("no answer");
     // While nobody reads what is printed, nothing more is said.
     std::unique_lock lock(*output, std::defer_lock);
-    if (ended.ok() || !lock.try_lock()) {
+    if (why.ok() || (!tail.named && !lock.try_lock())) {
       ++left;
       continue;
     }
-    tail.over = true;
-    context.Note(absl::StrCat("shmemctl: ", DescribeError(ended, sources[i].endpoint)));
+    if (!tail.named) context.Note(absl::StrCat("shmemctl: ", DescribeError(why, sources[i].endpoint)));
+    tail.named = true;
+    tail.over = !ended.ok();
+    waiting += tail.over ? 0 : 1;
   }
-  return left;
+  const bool any =
+      std::any_of(tails.begin(), tails.end(), [](const Tail& tail) { return tail.events->connected(); });
+  return any && context.several() ? left + waiting : left;
 }
 
 ExitCode CodeOf(const Context& context, const std::vector<Tail>& tails) {

@@ -1,6 +1,7 @@
 // health: whether shmemd serves, and whether its back-ends are up.
 #include <absl/strings/str_cat.h>
 
+#include <algorithm>
 #include <chrono>
 #include <memory>
 #include <string>
@@ -46,9 +47,9 @@ void LookAtBackends(const client::Client& client, Look* look) {
   for (const v1::Backend& backend : list->backends()) {
     if (backend.state() == v1::Backend::ACTIVE || backend.state() == v1::Backend::PROBED) continue;
     const std::string why = client::DescribeState(backend);
-    look->down.push_back(absl::StrCat("back-end ", client::BackendId(backend.name()), " is ",
-                                      v1::Backend::State_Name(backend.state()), why.empty() ? "" : ": ",
-                                      client::Printable(why, true)));
+    look->down.push_back(absl::StrCat("back-end ", client::Printable(client::BackendId(backend.name()), true),
+                                      " is ", v1::Backend::State_Name(backend.state()),
+                                      why.empty() ? "" : ": ", client::Printable(why, true)));
   }
 }
 
@@ -67,13 +68,21 @@ Look LookOnce(const client::Client& client, bool backends) {
 // waits before it tries again.
 Look LookFor(const Context& context, const Source& source, const HealthArguments& arguments) {
   constexpr std::chrono::milliseconds kPause{100};
-  const auto deadline = Clock::now() + std::chrono::duration<double>(arguments.wait_seconds);
-  Look look = LookOnce(WithinTimeout(context, source), arguments.backends);
+  const auto wait = std::chrono::duration<double>(arguments.wait_seconds);
+  const auto deadline = Clock::now() + std::chrono::duration_cast<Clock::duration>(wait);
+  // Who does not answer is not waited for beyond the end of the wait either.
+  const auto within = [&](const client::Client& client) {
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now());
+    const bool waits = arguments.wait_seconds > 0;
+    const auto patience = waits ? std::min(context.timeout(), std::max(left, kPause)) : context.timeout();
+    return client.WithDeadline(std::chrono::system_clock::now() + patience);
+  };
+  Look look = LookOnce(within(source.client), arguments.backends);
   while (!look.healthy() && Clock::now() + kPause <= deadline) {
     std::this_thread::sleep_for(kPause);
     const auto client = client::Client::Create(source.options);
     if (!client.ok()) break;
-    look = LookOnce(*client, arguments.backends);
+    look = LookOnce(within(*client), arguments.backends);
   }
   return look;
 }
@@ -96,9 +105,10 @@ std::string LookAsJson(const Look& look, bool backends) {
 }
 
 std::string Verdict(const Look& look, bool backends) {
-  if (!backends) return look.status;
+  const std::string status = client::Printable(look.status, true);
+  if (!backends) return status;
   const size_t up = look.backends.size() - look.down.size();
-  return absl::StrCat(look.status, ", ", up, " of ", look.backends.size(), " back-ends up");
+  return absl::StrCat(status, ", ", up, " of ", look.backends.size(), " back-ends up");
 }
 
 void PrintLooks(const Context& context, const client::AnsweredList<Look>& looks, bool backends) {

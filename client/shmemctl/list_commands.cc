@@ -105,10 +105,10 @@ ExitCode ShowRegions(Context& context, const RegionsArguments& arguments) {
 void PrintFeatures(const Context& context, const v1::Backend& backend) {
   if (context.quiet()) {
     for (const std::string& name : backend.features().acked_protocol_feature_names())
-      context.Print(name + "\n");
+      context.Print(client::Printable(name, true) + "\n");
   } else if (!backend.has_features()) {
-    context.Note(absl::StrCat(client::BackendId(backend.name()), " has not negotiated yet; it is ",
-                              v1::Backend::State_Name(backend.state())));
+    context.Note(absl::StrCat(client::Printable(client::BackendId(backend.name()), true),
+                              " has not negotiated yet; it is ", v1::Backend::State_Name(backend.state())));
   } else {
     context.Print(client::RenderFeatures(backend.features(), context.style()));
   }
@@ -144,8 +144,7 @@ void PrintFindings(const Context& context, const client::AnsweredList<v1::ListFi
   }
   for (const auto& [endpoint, answer] : answers) {
     for (const v1::Finding& finding : answer->findings()) {
-      context.Print(absl::StrCat(endpoint, endpoint.empty() ? "" : " ", client::ShortName(finding.resource()),
-                                 " ", finding.code(), "\n"));
+      context.Print(QuietFinding(endpoint, finding));
     }
   }
 }

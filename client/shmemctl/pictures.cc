@@ -7,19 +7,24 @@
 #include <cstdio>
 #include <utility>
 
+#include "client/print/text.h"
+
 namespace shmemd::shmemctl {
 
 absl::StatusOr<ExitCode> Pictures::Take(const Sources& sources, const Show& show) {
   std::string text;
   std::string notes;
+  std::string headline;
   if (context_.on_terminal()) context_.MeasureTerminal();
   // On a terminal notes are part of the picture; else they are not what a program reads.
-  context_.Capture(&text, context_.on_terminal() ? &text : &notes);
+  context_.Capture(&text, context_.on_terminal() ? &text : &notes, &headline);
   auto code = show(context_, sources);
   context_.Capture(nullptr, nullptr);
   if (!code.ok()) return code;
   if (context_.on_terminal()) {
-    Draw(absl::FormatTime("%H:%M:%S UTC, q or Ctrl-C ends", absl::Now(), absl::UTCTimeZone()), text);
+    const std::string title =
+        absl::FormatTime("%H:%M:%S UTC, q or Ctrl-C ends", absl::Now(), absl::UTCTimeZone());
+    Draw(absl::StrCat(title, headline.empty() ? "" : "; ", headline), text);
   } else if (text != last_) {
     context_.Print(text);
   }
@@ -43,7 +48,8 @@ void Pictures::Broken(const absl::Status& status) {
 
 void Pictures::Draw(const std::string& title, const std::string& text) {
   const int columns = client::ColumnsOf(fileno(stdout));
-  context_.Print(screen_.Draw(absl::StrCat(title, "\n\n", text), client::RowsOf(fileno(stdout)), columns));
+  context_.Print(screen_.Draw(absl::StrCat(client::Wrapped("", title, columns), "\n", text),
+                              client::RowsOf(fileno(stdout)), columns));
 }
 
 }  // namespace shmemd::shmemctl

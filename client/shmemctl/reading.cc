@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "client/print/structured.h"
+#include "client/print/text.h"
 #include "shmemd/error.h"
 
 namespace shmemd::shmemctl {
@@ -19,10 +20,13 @@ bool Failures::AllUnknown() const {
 
 void Failures::Name(const Context& context) const {
   const bool somebody_knew = failed_.size() < sources_.size();
+  std::vector<size_t> missing;
   for (const auto& [source, status] : failed_) {
     if (status.code() == absl::StatusCode::kNotFound && somebody_knew) continue;
+    missing.push_back(source);
     context.Note(absl::StrCat("shmemctl: ", DescribeError(status, sources_[source].endpoint)));
   }
+  context.Headline(SayMissing(sources_, missing));
 }
 
 ExitCode Failures::Code() const {
@@ -32,6 +36,18 @@ ExitCode Failures::Code() const {
   if (!AllUnknown()) return ExitCode::kUnreachable;
   const bool nobody_knew = !failed_.empty() && failed_.size() == sources_.size();
   return nobody_knew ? ExitCode::kNotFound : ExitCode::kOk;
+}
+
+std::string SayMissing(const Sources& sources, const std::vector<size_t>& missing) {
+  std::string names;
+  for (const size_t source : missing) {
+    const std::string name =
+        sources[source].label.empty() ? sources[source].endpoint.text() : sources[source].label;
+    absl::StrAppend(&names, names.empty() ? "" : ", ", client::Printable(name, true));
+  }
+  if (missing.empty()) return names;
+  return absl::StrCat(missing.size(), " of ", sources.size(), missing.size() == 1 ? " does" : " do",
+                      " not answer: ", names);
 }
 
 client::Client WithinTimeout(const Context& context, const Source& source) {

@@ -39,7 +39,8 @@ class Failures {
   explicit Failures(const Sources& sources) : sources_(sources) {}
 
   void Add(size_t source, const absl::Status& status);
-  // A line for each on standard error. What only some do not know is not worth a line.
+  // A line for each on standard error, and how many there are in a picture's first. What only some do not
+  // know is not worth a line.
   void Name(const Context& context) const;
   // kOk where all that matter answered, kNotFound where nobody knew what was asked for, kUsage
   // where one says that nobody can know it, else kUnreachable.
@@ -59,6 +60,9 @@ std::string AnswerJson(const Source& source, const std::string& answer);
 // {"endpoints": [...]}
 std::string EndpointsJson(const std::vector<std::string>& answers);
 
+// "2 of 12 do not answer: vm3, vm7", whose places these are; empty for none.
+std::string SayMissing(const Sources& sources, const std::vector<size_t>& missing);
+
 // A client of which all calls together may take the time of --timeout from here on.
 client::Client WithinTimeout(const Context& context, const Source& source);
 
@@ -68,9 +72,7 @@ std::vector<absl::StatusOr<Answer>> AskEach(
     const Context& context, const Sources& sources,
     const std::function<absl::StatusOr<Answer>(const client::Client&)>& ask) {
   std::vector<absl::StatusOr<Answer>> answers(sources.size());
-  ForEachAtOnce(sources.size(), [&](size_t i) {
-    answers[i] = ask(WithinTimeout(context, sources[i]));
-  });
+  ForEachAtOnce(sources.size(), [&](size_t i) { answers[i] = ask(WithinTimeout(context, sources[i])); });
   return answers;
 }
 

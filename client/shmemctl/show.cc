@@ -79,17 +79,17 @@ ExitCode WatchOne(Context& context, Follow& follow, const Sources& sources, cons
     if (state.ended) return context.Fail(state.broken, context.asked());
     absl::Status status = state.broken;
     if (status.ok()) {
-      const auto code = pictures.Take(sources, show);
-      status = code.status();
+      follow.Await([&] { status = pictures.Take(sources, show).status(); });
       // What was never shown is a mistake of whoever asked.
       if (!status.ok() && (!pictures.any() || !client::MayHeal(status))) {
         return context.Fail(status, context.asked());
       }
     }
-    if (!status.ok()) pictures.Broken(status);
-    const bool written = context.Flush();
-    if (follow.EndsWithin(milliseconds(0))) follow.EndAtOnce();
-    if (!written) return ExitCode::kGeneric;
+    follow.Await([&] {
+      if (!status.ok()) pictures.Broken(status);
+      context.Flush();
+    });
+    if (!context.Flush()) return ExitCode::kGeneric;
     wake = follow.Wait(kMostPause);
     if (wake == Follow::Wake::kNews && follow.EndsWithin(kLeastPause)) break;
   }
@@ -100,7 +100,11 @@ ExitCode WatchOne(Context& context, Follow& follow, const Sources& sources, cons
 ExitCode WatchSeveral(Context& context, Follow& follow, const Sources& sources, const Show& show) {
   Pictures pictures(context);
   do {
-    const auto code = pictures.Take(sources, show);
+    absl::StatusOr<ExitCode> code = ExitCode::kOk;
+    follow.Await([&] {
+      code = pictures.Take(sources, show);
+      context.Flush();
+    });
     if (!code.ok()) return context.Fail(code.status());
     if (*code == ExitCode::kUsage) return *code;
     if (!context.Flush()) return ExitCode::kGeneric;

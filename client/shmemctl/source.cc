@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <atomic>
 #include <set>
+#include <system_error>
 #include <thread>
 #include <utility>
 
@@ -57,7 +58,12 @@ void ForEachAtOnce(size_t count, const std::function<void(size_t)>& work) {
   };
   if (count <= 1) return take();
   std::vector<std::thread> threads;
-  for (size_t i = 0; i < std::min(count, kMostAtOnce); ++i) threads.emplace_back(take);
+  try {
+    for (size_t i = 0; i < std::min(count, kMostAtOnce); ++i) threads.emplace_back(take);
+  } catch (const std::system_error&) {
+    // No more threads can be had: those that are there do it all, this one with them.
+    take();
+  }
   for (std::thread& thread : threads) thread.join();
 }
 

@@ -22,13 +22,15 @@ struct Source {
   client::Client client;
 };
 
-// A client for each endpoint, none of which is connected yet; `timeout` is that of each call. An endpoint that
-// is named twice is asked once. InvalidArgument names the endpoint that cannot be read, and who named it.
+// A client for each endpoint, none of which is connected yet; `timeout` is that of each call. An endpoint
+// that is named twice is asked once. InvalidArgument names the endpoint that cannot be read, and who named
+// it.
 absl::StatusOr<std::vector<Source>> MakeSources(const std::vector<ChosenEndpoint>& endpoints,
-                                                const client::TlsFiles& tls, std::chrono::milliseconds timeout);
+                                                const client::TlsFiles& tls,
+                                                std::chrono::milliseconds timeout);
 
-// Calls `work` with 0 to count - 1, up to 64 at once, each on a thread of its own; with one on this one.
-// Returns when all have.
+// Calls `work` with 0 to count - 1, up to 64 at once, each on a thread of its own, or on fewer where the
+// system has no more; with one on this one. Returns when all have.
 void ForEachAtOnce(size_t count, const std::function<void(size_t)>& work);
 
 }  // namespace shmemd::shmemctl

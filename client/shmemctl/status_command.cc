@@ -5,6 +5,7 @@
 #include <string>
 
 #include "client/print/status_printer.h"
+#include "client/print/text.h"
 #include "client/shmemctl/look.h"
 #include "client/shmemctl/show.h"
 
@@ -21,7 +22,7 @@ void PrintStatus(const Context& context, const client::AnsweredList<ServerView>&
   if (!context.quiet())
     return context.Print(client::RenderStatus(views, OptionsOf(context), context.style()));
   for (const auto& [endpoint, view] : views) {
-    context.Print(endpoint + (endpoint.empty() ? "" : " ") + view->health + "\n");
+    context.Print(endpoint + (endpoint.empty() ? "" : " ") + client::Printable(view->health, true) + "\n");
   }
 }
 

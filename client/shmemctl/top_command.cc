@@ -15,6 +15,7 @@
 
 #include "client/print/screen.h"
 #include "client/print/structured.h"
+#include "client/print/text.h"
 #include "client/print/top_printer.h"
 #include "client/shmemctl/follow.h"
 #include "client/shmemctl/show.h"
@@ -97,25 +98,30 @@ class Top {
       view.interval_seconds = meters_[i].interval();
       views_[i] = std::move(view);
     });
-    any_ = any_ || std::any_of(views_.begin(), views_.end(), [](const auto& view) { return view.ok(); });
+    any_ = any_ || answered();
+    if (answered()) answered_at_ = absl::Now();
     return context_.several() ? absl::OkStatus() : views_.front().status();
   }
 
   // Whether anybody ever answered.
   bool any() const { return any_; }
+  // Whether anybody did the last time.
+  bool answered() const { return missing().size() < sources_.size(); }
 
   void Print() {
     const std::string notes = Notes();
+    // Of those who did not answer nothing is known: what was known last stays.
+    if (answered()) shown_ = Answers();
     if (context_.on_terminal()) {
       context_.MeasureTerminal();
-      const std::string title =
-          absl::FormatTime("%H:%M:%S UTC, q or Ctrl-C ends", absl::Now(), absl::UTCTimeZone());
-      context_.Print(screen_.Draw(absl::StrCat(title, "\n\n", Table(), notes.empty() ? "" : "\n", notes),
-                                  client::RowsOf(fileno(stdout)), client::ColumnsOf(fileno(stdout))));
+      const int columns = client::ColumnsOf(fileno(stdout));
+      context_.Print(screen_.Draw(absl::StrCat(client::Wrapped("", Title(), columns), "\n", Table(),
+                                               notes.empty() ? "" : "\n", notes),
+                                  client::RowsOf(fileno(stdout)), columns));
     } else {
       if (context_.json_lines()) {
         PrintLine();
-      } else {
+      } else if (answered()) {
         context_.Print(absl::StrCat(printed_ ? "\n" : "", Table()));
       }
       if (notes != noted_ && !notes.empty()) context_.Note(notes.substr(0, notes.size() - 1));
@@ -125,18 +131,43 @@ class Top {
     context_.Flush();
   }
 
-  ExitCode Code() const {
-    const bool all = std::all_of(views_.begin(), views_.end(), [](const auto& view) { return view.ok(); });
-    return all ? ExitCode::kOk : ExitCode::kUnreachable;
-  }
+  ExitCode Code() const { return missing().empty() ? ExitCode::kOk : ExitCode::kUnreachable; }
 
  private:
-  std::string Table() const {
-    client::AnsweredList<client::TopView> answered;
-    for (size_t i = 0; i < sources_.size(); ++i) {
-      if (views_[i].ok()) answered.push_back({sources_[i].label, &*views_[i]});
+  // Of the last look.
+  std::vector<size_t> missing() const {
+    std::vector<size_t> places;
+    for (size_t i = 0; i < views_.size(); ++i) {
+      if (!views_[i].ok()) places.push_back(i);
     }
-    return client::RenderTop(answered, order_, context_.style());
+    return places;
+  }
+
+  std::string Title() const {
+    constexpr char kClock[] = "%H:%M:%S";
+    const absl::TimeZone zone = absl::UTCTimeZone();
+    std::string title = absl::StrCat(absl::FormatTime(kClock, absl::Now(), zone), " UTC, q or Ctrl-C ends");
+    if (!answered()) {
+      absl::StrAppend(&title, "; no answer since ", absl::FormatTime(kClock, answered_at_, zone));
+    } else if (!missing().empty()) {
+      absl::StrAppend(&title, "; ", SayMissing(sources_, missing()));
+    }
+    return title;
+  }
+
+  std::vector<std::pair<std::string, client::TopView>> Answers() const {
+    std::vector<std::pair<std::string, client::TopView>> answers;
+    for (size_t i = 0; i < sources_.size(); ++i) {
+      if (views_[i].ok()) answers.emplace_back(sources_[i].label, *views_[i]);
+    }
+    return answers;
+  }
+
+  std::string Table() const {
+    client::AnsweredList<client::TopView> answers;
+    answers.reserve(shown_.size());
+    for (const auto& [label, view] : shown_) answers.push_back({label, &view});
+    return answers.empty() ? "" : client::RenderTop(answers, order_, context_.style(), sources_.size());
   }
 
   std::string Notes() const {
@@ -171,6 +202,9 @@ class Top {
   const milliseconds patience_;
   std::vector<client::RateMeter> meters_;
   std::vector<absl::StatusOr<client::TopView>> views_;
+  std::vector<std::pair<std::string, client::TopView>>
+      shown_;  // by label: of the last look that was answered
+  absl::Time answered_at_ = absl::InfinitePast();
   client::Screen screen_;
   std::string noted_;
   bool any_ = false;
@@ -184,7 +218,7 @@ Follow::Wake WaitUntil(Clock::time_point due, Follow& follow, Top& top, bool on_
     const Follow::Wake wake = follow.Wait(std::max(left, milliseconds(0)));
     if (wake == Follow::Wake::kEnd) return wake;
     if (wake == Follow::Wake::kResize && on_terminal) {
-      top.Print();
+      follow.Await([&top] { top.Print(); });
     } else if (Clock::now() >= due - milliseconds(1)) {
       return Follow::Wake::kTimeout;
     }
@@ -204,13 +238,14 @@ ExitCode RunTop(Context& context, const TopArguments& arguments) {
   // The first look has nothing to compare with: only a terminal shows it.
   for (int64_t done = 0;; ++done) {
     const auto begin = Clock::now();
-    const absl::Status status = top.Read();
+    absl::Status status;
+    follow.Await([&] { status = top.Read(); });
     if (!top.any() && !status.ok()) return context.Fail(status, context.asked());
     if (!top.any() && done == 0) {
       top.Print();
       return top.Code();
     }
-    if (done > 0 || context.on_terminal()) top.Print();
+    if (done > 0 || context.on_terminal()) follow.Await([&top] { top.Print(); });
     if (!context.Flush()) return ExitCode::kGeneric;
     if (arguments.iterations > 0 && done == arguments.iterations) return top.Code();
     if (WaitUntil(begin + interval, follow, top, context.on_terminal()) == Follow::Wake::kEnd)
@@ -229,7 +264,9 @@ void AddTopCommand(CommandLine* line) {
   command->add_option("-d,--interval", arguments->interval_seconds, "Seconds between two looks (1)")
       ->check(CLI::Range(0.1, 3600.0))
       ->type_name("SECONDS");
-  command->add_option("-n,--iterations", arguments->iterations, "End after so many looks (0: never)")
+  command
+      ->add_option("-n,--iterations", arguments->iterations,
+                   "End after so many intervals (0: never); the look before the first has no rates")
       ->check(CLI::Range(int64_t{0}, int64_t{1'000'000'000}))
       ->type_name("COUNT");
   command->add_option("--sort", arguments->sort, "What comes first: most of it (maps)")

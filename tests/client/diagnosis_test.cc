@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <regex>
 #include <string>
 #include <vector>
@@ -166,6 +167,46 @@ TEST(Status, IsAsInTheGoldenFiles) {
   ExpectGolden("status_80.txt", RenderStatus(OnlyAnswer(sample), options, style) + "\n" +
                                     RenderStatus({{"vm1", &sample}, {"vm2", &relay}}, options, style));
   ExpectGolden("status.json", WithoutEvidence(StatusToJson(sample, options)));
+}
+
+// Lines of the table WORST and how many more there are.
+size_t WorstOf(const std::string& text) {
+  const std::string table = text.substr(text.find("WORST"));
+  const auto lines = static_cast<size_t>(std::count(table.begin(), table.end(), '\n'));
+  std::smatch more;
+  if (!std::regex_search(table, more, std::regex("(\\d+) more: shmemctl doctor"))) return lines - 1;
+  return lines - 2 + std::stoul(more[1]);
+}
+
+TEST(Status, CountsAreThoseOfTheWorst) {
+  const PrintStyle style{.terminal = {.width = 120, .utf8 = true, .color = false}};
+  const StatusOptions options{.endpoint = "e", .client_version = "0.1.0", .now = absl::UnixEpoch()};
+  for (const CannedData& data : {SampleData(), RelayData()}) {
+    const ServerView view = ViewOf(data);
+    const std::string text = RenderStatus(OnlyAnswer(view), options, style);
+    std::smatch line;
+    ASSERT_TRUE(std::regex_search(text, line, std::regex("problems (.*)\n"))) << text;
+    const std::string counts = line[1];
+    size_t sum = 0;
+    const std::regex number("\\d+");
+    for (std::sregex_iterator at(counts.begin(), counts.end(), number), end; at != end; ++at) {
+      sum += std::stoul(at->str());
+    }
+    EXPECT_EQ(sum, WorstOf(text)) << text;
+  }
+}
+
+TEST(Status, TheWorstFitIntoFortyColumns) {
+  const PrintStyle style{.terminal = {.width = 40, .utf8 = true, .color = false}};
+  const ServerView view = ViewOf(SampleData());
+  const std::string text = RenderStatus(
+      OnlyAnswer(view), {.endpoint = "e", .client_version = "0.1.0", .now = absl::UnixEpoch()}, style);
+  EXPECT_THAT(text, ::testing::HasSubstr("\nERROR    fs0       it is DISCONNECTED"));
+}
+
+TEST(Junit, HasNoCharacterThatXmlForbids) {
+  const JunitSuite suite{.name = "\x01 \xef\xbf\xbe \xef\xbf\xbf <"};
+  EXPECT_THAT(RenderJunit({suite}), ::testing::HasSubstr(R"(name="\x01 \ufffe \uffff &lt;")"));
 }
 
 TEST(FormatAge, TwoUnitsAtMost) {

@@ -5,10 +5,12 @@
 #include <string>
 
 #include "client/print/backend_printer.h"
+#include "client/print/event_printer.h"
 #include "client/print/finding_printer.h"
 #include "client/print/mapping_printer.h"
 #include "client/print/probe_printer.h"
 #include "client/print/region_printer.h"
+#include "client/print/text.h"
 #include "tests/client/fake_shmemd.h"
 #include "tests/client/golden_file.h"
 
@@ -65,6 +67,32 @@ TEST(Printers, AnActiveBackendThatCannotBeFollowedIsNotGreen) {
   EXPECT_THAT(RenderBackends(list, style), ::testing::Not(::testing::HasSubstr(kGreen)));
   list.mutable_backends(0)->set_observed(true);
   EXPECT_THAT(RenderBackends(list, style), ::testing::HasSubstr(kGreen));
+}
+
+TEST(Printers, EventLinesFitAndAreHarmless) {
+  v1::Event event;
+  event.mutable_event_time()->set_seconds(1'767'225'600);
+  event.set_type(v1::Event::MAPPED);
+  event.set_backend("backends/\x1b[31mgpu0");
+  event.set_shmid(2);
+  event.set_summary("64 KiB at 0x0 of a file that has a long name");
+  for (const char* endpoint : {"", "vm1"}) {
+    for (const int width : {20, 40, 80, 110}) {
+      const std::string line = RenderEventLine(event, Style(width), endpoint);
+      EXPECT_LE(DisplayWidth(line.substr(0, line.size() - 1)), width) << line;
+      EXPECT_THAT(line, ::testing::Not(::testing::HasSubstr("\x1b")));
+      EXPECT_EQ(line.find("2026-01-01T") != std::string::npos, width >= 110) << line;
+    }
+  }
+  EXPECT_THAT(RenderEventLine(event, Style(80), ""), ::testing::HasSubstr("64 KiB at"));
+}
+
+TEST(Printers, WhatIsNearlyFullIsYellowAndWhatIsFullRed) {
+  EXPECT_EQ(UsedCell(89, 100).color, Color::kNone);
+  EXPECT_EQ(UsedCell(90, 100).color, Color::kYellow);
+  EXPECT_EQ(UsedCell(99, 100).color, Color::kYellow);
+  EXPECT_EQ(UsedCell(100, 100).color, Color::kRed);
+  EXPECT_EQ(UsedCell(0, 0).color, Color::kNone);
 }
 
 TEST(DescribeState, SaysWhatIsMissing) {

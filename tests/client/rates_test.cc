@@ -1,5 +1,6 @@
 #include "client/print/rates.h"
 
+#include <gmock/gmock.h>
 #include <google/protobuf/text_format.h>
 #include <gtest/gtest.h>
 
@@ -133,6 +134,23 @@ TEST(RateMeter, AnswersCountOnceAndNotFromBeforeTheFirstLook) {
   EXPECT_EQ(meter.Take(second).at(0).acks.count, 0);
 }
 
+TEST(RateMeter, AClockThatIsSetBackHidesAnswersForOneLookAtMost) {
+  RateMeter meter;
+  RateLook first = LookAt(milliseconds(0), {.maps = 1});
+  AddAck(&first, 7, 1000);
+  meter.Take(first);
+  // The answer came before the time that was asked for.
+  const RateLook second = LookAt(milliseconds(1000), {.maps = 2});
+  EXPECT_EQ(meter.Take(second).at(0).acks.count, 0);
+  EXPECT_FALSE(meter.newest_event().has_value());
+  RateLook third = LookAt(milliseconds(2000), {.maps = 3});
+  AddAck(&third, 7, 1000);
+  AddAck(&third, 8, 2000);
+  third.events.mutable_events(1)->mutable_event_time()->set_seconds(3);
+  EXPECT_EQ(meter.Take(third).at(0).acks.count, 1);
+  EXPECT_EQ(meter.newest_event()->seconds(), 3);
+}
+
 RegionRate Rate(const std::string& backend, int shmid, std::optional<double> maps, int64_t mapped) {
   RegionRate rate;
   rate.region.set_name("backends/" + backend + "/regions/" + std::to_string(shmid));
@@ -159,6 +177,13 @@ TEST(SortRates, MostFirstThenByNameAndUnknownLast) {
   EXPECT_EQ(sorted(RateOrder::kName), "abbc");
 }
 
+TEST(RenderTop, SumsBeyondTheEndStayThere) {
+  const TopView view{.interval_seconds = std::nullopt,
+                     .rates = {Rate("a", 0, std::nullopt, INT64_MAX), Rate("b", 0, std::nullopt, INT64_MAX)}};
+  EXPECT_THAT(RenderTop(OnlyAnswer(view), RateOrder::kMaps, {}, 1),
+              ::testing::StartsWith("2 regions, 8.0 EiB mapped"));
+}
+
 TEST(RenderTop, IsAsInTheGoldenFiles) {
   TopView view{.interval_seconds = 1.0,
                .rates = {Rate("gpu0", 2, 12.34, 1 << 19), Rate("gpu0", 5, 20'000, 1 << 20)}};
@@ -168,8 +193,8 @@ TEST(RenderTop, IsAsInTheGoldenFiles) {
   view.rates[1].region.set_at_risk_bytes(4096);
   TopView other{.interval_seconds = 1.1, .rates = {Rate("fs0", 0, std::nullopt, 0)}};
   PrintStyle style{.terminal = {.width = 80, .utf8 = true, .color = false}};
-  const std::string one = RenderTop(OnlyAnswer(view), RateOrder::kMaps, style);
-  const std::string two = RenderTop({{"vm1", &view}, {"vm2", &other}}, RateOrder::kMaps, style);
+  const std::string one = RenderTop(OnlyAnswer(view), RateOrder::kMaps, style, 1);
+  const std::string two = RenderTop({{"vm1", &view}, {"vm2", &other}}, RateOrder::kMaps, style, 3);
   google::protobuf::Timestamp time;
   time.set_seconds(1'767'225'600);
   ExpectGolden("top_80.txt", one + "\n" + two + "\n" + TopToJson(view, RateOrder::kMaps, time));

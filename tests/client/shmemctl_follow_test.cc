@@ -145,7 +145,27 @@ TEST_F(ShmemctlFollowTest, AWatchOutlivesShmemd) {
   EXPECT_EQ(watch.Finish().exit_code, 0);
 }
 
+TEST_F(ShmemctlFollowTest, WhoIsDownAtTheStartIsNamedOnceAndTriedAgain) {
+  api::ApiConfig later = config_;
+  later.socket.path = directory_.File("later.sock");
+  later.admin_socket.path = directory_.File("later-admin.sock");
+  RunningProgram tail("shmemctl",
+                      {"events", "-f", "--endpoint", "unix:" + config_.socket.path, "--endpoint",
+                       "unix:" + later.socket.path},
+                      Here());
+  ASSERT_TRUE(tail.Says("there is no such socket"));
+  ASSERT_TRUE(tail.Says("REGION_REPORTED"));
+  api::ApiServer second(later, fleet_.reader(), control_);
+  ASSERT_EQ(second.Start(), absl::OkStatus());
+  EXPECT_TRUE(tail.Says("{\"endpoint\":\"unix:" + later.socket.path));
+  tail.Signal(SIGINT);
+  const ProgramRun run = tail.Finish();
+  EXPECT_EQ(run.exit_code, 0);
+  EXPECT_EQ(run.err.find("no such socket"), run.err.rfind("no such socket"));
+}
+
 TEST_F(ShmemctlFollowTest, WhatCannotBeFollowed) {
+  EXPECT_EQ(RunProgram("shmemctl", {"doctor", "-w", "-o", "junit"}, Here()).exit_code, 2);
   EXPECT_EQ(RunProgram("shmemctl", {"regions", "-w", "-q"}, Here()).exit_code, 2);
   EXPECT_EQ(RunProgram("shmemctl", {"events", "-f", "-o", "yaml"}, Here()).exit_code, 2);
   for (const char* flag : {"-w", "--watch"}) {

@@ -8,6 +8,7 @@ without a case here is an error.
 """
 
 import json
+import os
 import pathlib
 import re
 import signal
@@ -227,7 +228,7 @@ class Check:
         run = terminal.first_line(command, terminal.environment(), DEADLINE_S)
         if b"rror" in run.err or b"ipe" in run.err:
             self._wrong(title, f"a closed pipe is worth an error: {run.err!r}")
-        return self._judge(f"{title} (| head)", run, (*codes, -signal.SIGPIPE))
+        return self._judge(f"{title} (| head)", run, codes)
 
     def _full(self, title: str, command: list[str], codes: tuple) -> float:
         if not self._has_output:
@@ -264,6 +265,110 @@ def check_live(shmemctl: pathlib.Path, place: Place, check: Check) -> None:
             check.runs += 1
             if run.code != 0 or not live.echoes():
                 check.problems.append(f"{words}: ended with {run.code} by {key!r}, keys shown: {live.echoes()}")
+
+
+def ended_by(shmemctl: pathlib.Path, words: list[str], by: str, check: Check, ready: bytes = b"",
+             code: int = 0) -> None:
+    """Ends it while somebody keeps it waiting: soon, with this code, and the terminal as it was."""
+    env = terminal.environment(LC_ALL="C.UTF-8", TERM="xterm")
+    with terminal.Terminal([str(shmemctl), *words], env, columns=120) as live:
+        if ready:
+            live.read_until(ready, DEADLINE_S)
+        else:
+            # From here on it watches the terminal, and waits.
+            eventually("keys are asked for", live.echoes, False, DEADLINE_S)
+        begin = time.monotonic()
+        if by in ("q", "\x03", "\x1c"):
+            live.type(by)
+        else:
+            live.signal(getattr(signal, by))
+        run = live.finish(DEADLINE_S)
+        took = time.monotonic() - begin
+        check.runs += 1
+        if run.code != code or not live.echoes() or took > PROMPT_S:
+            check.problems.append(f"{' '.join(words)}: ended by {by!r} with {run.code} after {took:.1f} s, expected {code}; "
+                                  f"keys shown: {live.echoes()}")
+
+
+def check_hung(shmemctl: pathlib.Path, silent: Place, served: Place, check: Check) -> None:
+    """Who never answers keeps nobody from ending what goes on."""
+    hung, live = ["--endpoint", f"unix:{silent.api}"], ["--endpoint", f"unix:{served.api}"]
+    for by in ("q", "\x03", "SIGTERM"):
+        for words in (["top", *hung], ["top", *live, *hung], ["status", "--watch", *live, *hung],
+                      ["backends", "--watch", *hung], ["events", "-f", *live, *hung]):
+            ended_by(shmemctl, [*words, "--timeout", "60s"], by, check)
+    ended_by(shmemctl, ["top", *live, *hung, "--timeout", "60s"], "\x1c", check, code=-signal.SIGQUIT)
+
+
+def check_list_that_never_comes(shmemctl: pathlib.Path, folder: pathlib.Path, check: Check) -> None:
+    """Endpoints from a FIFO that nobody writes: as any program that reads one, it ends by Ctrl-C and SIGTERM."""
+    fifo = folder / "fleet.fifo"
+    os.mkfifo(fifo)
+    for words in (["top"], ["status", "--watch"], ["events", "-f"]):
+        for number in (signal.SIGINT, signal.SIGTERM):
+            child = subprocess.Popen([shmemctl, *words, "--endpoints-from", fifo], stdin=subprocess.DEVNULL)
+            try:
+                # Once somebody reads it, there is somebody to be ended.
+                eventually("the list is read", lambda: "fifo" in pathlib.Path(f"/proc/{child.pid}/wchan").read_text()
+                           or pathlib.Path(f"/proc/{child.pid}/stat").read_text().split()[2] == "S", True, DEADLINE_S)
+                child.send_signal(number)
+                code = child.wait(PROMPT_S)
+                if code != -number:
+                    check.problems.append(f"{words} with a list that never comes: {code}, expected {-number}")
+            except subprocess.TimeoutExpired:
+                check.problems.append(f"{words} with a list that never comes does not end by {number!r}")
+            finally:
+                child.kill()
+                child.wait()
+            check.runs += 1
+
+
+# A shell as far as it matters here: what it runs has the terminal, and is waited for until it stops; then it goes on.
+SHELL = """
+import os, signal, sys, termios
+signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+pid = os.fork()
+if pid == 0:
+    os.setpgid(0, 0)
+    os.tcsetpgrp(0, os.getpid())
+    os.execv(sys.argv[1], sys.argv[1:])
+status = os.waitpid(pid, os.WUNTRACED)[1]
+shown = bool(termios.tcgetattr(0)[3] & termios.ECHO)
+print("stopped", os.WIFSTOPPED(status), "shown", shown, flush=True)
+os.killpg(pid, signal.SIGCONT)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+"""
+
+
+def check_stopped(shmemctl: pathlib.Path, served: Place, check: Check) -> None:
+    """Ctrl-Z gives the terminal back, and whoever goes on takes it again."""
+    command = [sys.executable, "-c", SHELL, str(shmemctl), "top", "-d", "0.2", "--endpoint", f"unix:{served.api}"]
+    with terminal.Terminal(command, terminal.environment(LC_ALL="C", TERM="xterm"), columns=120) as live:
+        live.read_until(b"Ctrl-C ends", DEADLINE_S)
+        live.type("\x1a")
+        live.read_until(b"stopped", DEADLINE_S)
+        facts = live.read_until(b"e\r\n", DEADLINE_S)
+        if b"True shown True" not in facts:
+            check.problems.append(f"top: after Ctrl-Z: stopped {facts!r}")
+        live.read_until(b"Ctrl-C ends", DEADLINE_S)
+        eventually("keys are asked for again", live.echoes, False, DEADLINE_S)
+        live.type("q")
+        run = live.finish(DEADLINE_S)
+        check.runs += 1
+        if run.code != 0 or not live.echoes():
+            check.problems.append(f"top: after Ctrl-Z it ends with {run.code}, keys shown: {live.echoes()}")
+
+
+def check_verdicts(shmemctl: pathlib.Path, served: Place, check: Check) -> None:
+    """What was found out is the exit code, also where nobody reads the details."""
+    for words in ("doctor --fail-on info", "findings --fail-on info"):
+        command = [str(shmemctl), *words.split(), "--endpoint", f"unix:{served.api}"]
+        codes = {terminal.in_pipe(command, terminal.environment(), DEADLINE_S).code}
+        for _ in range(3):
+            codes.add(terminal.unread(command, terminal.environment(), DEADLINE_S).code)
+        check.runs += 4
+        if len(codes) != 1:
+            check.problems.append(f"{words}: {codes}, depending on who reads")
 
 
 def known_commands(shmemctl: pathlib.Path) -> list[str]:
@@ -334,6 +439,10 @@ def main(programs: pathlib.Path) -> int:
                 for case in CASES.get(command, []):
                     check.row(place, command, case)
         check_live(shmemctl, where[-1], check)
+        check_hung(shmemctl, where[1], where[-1], check)
+        check_stopped(shmemctl, where[-1], check)
+        check_list_that_never_comes(shmemctl, stage.directory, check)
+        check_verdicts(shmemctl, where[-1], check)
     for problem in check.problems:
         print(problem)
     print(f"{check.runs} runs, {len(check.problems)} problems")

@@ -67,6 +67,19 @@ def first_line(command: list[str], env: dict[str, str], deadline_s: float) -> Ru
     return Run(code, line, err, time.monotonic() - begin)
 
 
+def unread(command: list[str], env: dict[str, str], deadline_s: float) -> Run:
+    """Its reader is gone before it says anything; SIGPIPE is ignored, as under many service managers."""
+    begin = time.monotonic()
+    to_read, to_write = os.pipe()
+    os.close(to_read)
+    try:
+        done = subprocess.run(command, env=env, stdin=subprocess.DEVNULL, stdout=to_write, stderr=subprocess.PIPE,
+                              timeout=deadline_s, restore_signals=False)
+    finally:
+        os.close(to_write)
+    return Run(done.returncode, b"", done.stderr, time.monotonic() - begin)
+
+
 class Terminal:
     """A program on a terminal of its own. Leaving the block kills it."""
 
@@ -101,6 +114,9 @@ class Terminal:
 
     def type(self, text: str) -> None:
         os.write(self._master, text.encode())
+
+    def signal(self, number: int) -> None:
+        self._child.send_signal(number)
 
     def read_until(self, wanted: bytes, deadline_s: float) -> bytes:
         """What came since the last call, up to and with these bytes. Escapes are taken out."""
