@@ -6,7 +6,9 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <set>
+#include <system_error>
 
 #include "vhost/shmem/v1/event.pb.h"
 
@@ -38,8 +40,10 @@ const CLI::Option* FindFlag(const CLI::App& app, const std::string& flag) {
 void Remember(const CLI::Option& option, const std::string& value, Options* options) {
   const auto is = [&option](const char* name) { return option.check_lname(name); };
   if (is("endpoint")) options->endpoints.push_back(value);
-  // What is typed next belongs to the shell.
-  if (is("endpoints-from") && value != "-") options->endpoints_from = value;
+  // What is typed next belongs to the shell, and a pipe may never end.
+  std::error_code ignored;
+  if (is("endpoints-from") && std::filesystem::is_regular_file(value, ignored))
+    options->endpoints_from = value;
   if (is("ca")) options->tls.ca = value;
   if (is("cert")) options->tls.certificate = value;
   if (is("key")) options->tls.key = value;
