@@ -11,8 +11,10 @@
 namespace shmemd::client {
 
 // The table of `shmemctl backends`.
-std::string RenderBackends(const AnsweredList<::vhost::shmem::v1::ListBackendsResponse>& answers, const PrintStyle& style);
-inline std::string RenderBackends(const ::vhost::shmem::v1::ListBackendsResponse& backends, const PrintStyle& style) {
+std::string RenderBackends(const AnsweredList<::vhost::shmem::v1::ListBackendsResponse>& answers,
+                           const PrintStyle& style);
+inline std::string RenderBackends(const ::vhost::shmem::v1::ListBackendsResponse& backends,
+                                  const PrintStyle& style) {
   return RenderBackends(OnlyAnswer(backends), style);
 }
 

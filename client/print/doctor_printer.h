@@ -19,8 +19,8 @@ struct DoctorReport {
   std::vector<DoctorCheck> checks;
 };
 
-// How many checks there were and what they found, then each problem with evidence and remedy, the worst first.
-// Lines are broken at the width of the terminal. Wide: a table.
+// How many checks there were and what they found, then each problem with evidence and remedy, the worst
+// first. Lines are broken at the width of the terminal. Wide: a table.
 std::string RenderDoctor(const AnsweredList<DoctorReport>& reports, const PrintStyle& style);
 
 // {"serverVersion", "clientVersion", "checks": [{"subject", "name", "what", "result": "PASSED" or "FAILED",

@@ -11,8 +11,10 @@ namespace shmemd::client {
 
 // The table of `shmemctl findings`. `with_closed`: there may be closed ones among them, so each says whether
 // it is open.
-std::string RenderFindings(const AnsweredList<::vhost::shmem::v1::ListFindingsResponse>& answers, const PrintStyle& style, bool with_closed);
-inline std::string RenderFindings(const ::vhost::shmem::v1::ListFindingsResponse& findings, const PrintStyle& style, bool with_closed) {
+std::string RenderFindings(const AnsweredList<::vhost::shmem::v1::ListFindingsResponse>& answers,
+                           const PrintStyle& style, bool with_closed);
+inline std::string RenderFindings(const ::vhost::shmem::v1::ListFindingsResponse& findings,
+                                  const PrintStyle& style, bool with_closed) {
   return RenderFindings(OnlyAnswer(findings), style, with_closed);
 }
 

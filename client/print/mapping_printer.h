@@ -10,8 +10,10 @@
 namespace shmemd::client {
 
 // The table of `shmemctl mappings`.
-std::string RenderMappings(const AnsweredList<::vhost::shmem::v1::ListMappingsResponse>& answers, const PrintStyle& style);
-inline std::string RenderMappings(const ::vhost::shmem::v1::ListMappingsResponse& mappings, const PrintStyle& style) {
+std::string RenderMappings(const AnsweredList<::vhost::shmem::v1::ListMappingsResponse>& answers,
+                           const PrintStyle& style);
+inline std::string RenderMappings(const ::vhost::shmem::v1::ListMappingsResponse& mappings,
+                                  const PrintStyle& style) {
   return RenderMappings(OnlyAnswer(mappings), style);
 }
 

@@ -41,8 +41,8 @@ struct RegionRate {
 
 class RateMeter {
  public:
-  // What went on since the look before. Another attachment of a back-end, another shmemd, and counts that fell
-  // begin anew: no rate is negative, none is of what happened before the first look.
+  // What went on since the look before. Another attachment of a back-end, another shmemd, and counts that
+  // fell begin anew: no rate is negative, none is of what happened before the first look.
   std::vector<RegionRate> Take(const RateLook& look);
 
   // Seconds between the last two looks; nullopt: there was one at most.

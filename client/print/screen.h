@@ -16,9 +16,9 @@ int ColumnsOf(int fd);
 class Screen {
  public:
   // What to write so that the terminal shows `text` and nothing else: over the picture before, without a
-  // moment of emptiness; over an empty one where the terminal has another size now. Lines that do not fit into
-  // `rows` are counted in the last one; what does not fit into `columns` goes on where the terminal does not
-  // show it.
+  // moment of emptiness; over an empty one where the terminal has another size now. Lines that do not fit
+  // into `rows` are counted in the last one; what does not fit into `columns` goes on where the terminal does
+  // not show it.
   std::string Draw(std::string_view text, int rows, int columns);
 
  private:

@@ -19,8 +19,9 @@ ALLOWED = {
     "server/api": ("server/base", "server/state", "server/net/unix_listener.h", "server/feed", "server/convert",
                    "server/vhost/names.h", "proto"),
     "server/metrics": ("server/base", "server/state", "server/feed", "server/vhost/names.h"),
-    # Pages for people; the endpoint serves them through one interface.
-    "server/web": ("server/base", "server/state", "server/feed", "server/convert", "server/metrics/http_site.h", "proto"),
+    # Pages for people; the endpoint serves them through one interface, and both tell local names and compress.
+    "server/web": ("server/base", "server/state", "server/feed", "server/convert", "server/metrics/http_site.h",
+                   "server/metrics/gzip.h", "server/metrics/local_name.h", "proto"),
     "server/app": ("server", "proto", "manual"),
     # The library that others link. Headers in client/include are installed, and so include one another only.
     "client": ("client/include", "proto"),
