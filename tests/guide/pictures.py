@@ -65,7 +65,7 @@ def of_shmemctl(stage: Stage, scene: Scene) -> dict[str, str]:
         lines = output(command, SHMEMD_ENDPOINT=f"unix:{scene.daemon.api_socket}", LC_ALL="C.UTF-8").splitlines()
         if len(lines) > MOST_LINES:
             lines[MOST_LINES:] = ["..."]
-        text = "\n".join(lines).replace(str(stage.directory), "/run")
+        text = "\n".join(lines).replace(str(stage.directory / "run"), "/run/shmemd")
         shown[picture] = prompt(f"shmemctl {line}") + text + "\n"
     return shown
 
