@@ -87,7 +87,7 @@ try_image() {
   for program in shmemd shmemctl shmem-demo-backend shmem-demo-vmm; do
     buildah run --isolation chroot "$container" -- "/usr/bin/$program" --version
   done
-  read -ra command < <(inspect '{{range .OCIv1.Config.Entrypoint}}{{.}} {{end}}{{range .OCIv1.Config.Cmd}}{{.}} {{end}}')
+  read -ra command <<<"$(inspect '{{range .OCIv1.Config.Entrypoint}}{{.}} {{end}}{{range .OCIv1.Config.Cmd}}{{.}} {{end}}')"
   python3 -B scripts/start_default.py "$root" "${command[@]}"
   scripts/tools.sh kubectl kubernetes-validate
   for overlay in demo tls; do
