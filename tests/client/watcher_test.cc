@@ -20,6 +20,7 @@ namespace shmemd::client {
 namespace {
 
 using std::chrono::milliseconds;
+using ::testing::Each;
 using ::testing::ElementsAre;
 using ::testing::Ge;
 
@@ -151,7 +152,9 @@ TEST(Watcher, ASocketThatIsNotThereYetIsTriedUntilItIs) {
   TempFolder folder;
   RecordingSink sink;
   Watcher watcher(*Client::Create({.endpoint = folder.File("none.sock")}), Hasty(), &sink);
-  EXPECT_THAT(sink.Words(3), ElementsAre("broken UNAVAILABLE", "broken UNAVAILABLE", "broken UNAVAILABLE"));
+  const std::vector<std::string> words = sink.Words(3);
+  EXPECT_GE(words.size(), 3U);
+  EXPECT_THAT(words, Each("broken UNAVAILABLE"));
 }
 
 TEST(Watcher, WhatTimeDoesNotHealEndsIt) {
