@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 import terminal
 from daemon import Shmemd, Stage
-from peers import CheckFailed, eventually
+from peers import eventually
 
 RELAYED, MAPPINGS_EACH = 10, 10_000
 WIDE_REGIONS = 256
@@ -126,13 +126,10 @@ def large_server(stage: Stage) -> Shmemd:
     for i in range(RELAYED):
         stage.vmm(stage.directory / f"vmm{i}.sock", "-q", "--script", script)
     wanted = RELAYED * MAPPINGS_EACH + WIDE_REGIONS
-    while time.monotonic() < begin + SETUP_S:
-        mapped = int(json.loads(server.ctl("status", "-o", "json"))["totals"]["mappingCount"])
-        if mapped == wanted:
-            print(f"{wanted} mappings after {time.monotonic() - begin:.1f} s", flush=True)
-            return server
-        time.sleep(0.2)
-    raise CheckFailed(f"{mapped} mappings after {SETUP_S:g} s, expected {wanted}")
+    eventually("mappings", lambda: int(json.loads(server.ctl("status", "-o", "json"))["totals"]["mappingCount"]), wanted,
+               SETUP_S)
+    print(f"{wanted} mappings after {time.monotonic() - begin:.1f} s", flush=True)
+    return server
 
 
 class Check:

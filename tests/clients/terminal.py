@@ -130,27 +130,26 @@ class Terminal:
             left = max(0.0, end - time.monotonic())
             if not select.select([self._master], [], [], left)[0]:
                 raise TimeoutError(f"no {wanted!r} within {deadline_s:g} s, but {shown!r}")
-            try:
-                some = os.read(self._master, 65536)
-            except OSError as error:
-                if error.errno != errno.EIO:
-                    raise
-                some = b""
+            some = self._read_some()
             if not some:
                 raise EOFError(f"it ended without {wanted!r}: {shown!r}")
             self._unread += some
             self.out += some
 
+    def _read_some(self) -> bytes:
+        """What is there; nothing once the last who had the terminal has ended."""
+        try:
+            return os.read(self._master, 65536)
+        except OSError as error:
+            if error.errno != errno.EIO:
+                raise
+            return b""
+
     def _read_to_end(self, deadline_s: float) -> bytes:
         end = time.monotonic() + deadline_s
         parts = []
         while select.select([self._master], [], [], max(0.0, end - time.monotonic()))[0]:
-            try:
-                some = os.read(self._master, 65536)
-            except OSError as error:
-                if error.errno != errno.EIO:
-                    raise
-                some = b""
+            some = self._read_some()
             if not some:
                 return b"".join(parts)
             parts.append(some)

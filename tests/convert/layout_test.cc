@@ -5,6 +5,8 @@
 
 #include <random>
 
+#include "tests/state/filled_table.h"
+
 namespace shmemd::convert {
 namespace {
 
@@ -13,23 +15,9 @@ using testing::IsEmpty;
 
 constexpr uint64_t kPage = 4096;
 
-struct Table {
-  explicit Table(std::optional<uint64_t> size) { table.SetSize(size); }
-  void Map(uint64_t offset, uint64_t len, bool writable = true, int64_t file_bytes = int64_t{1} << 50,
-           state::MappingState state = state::MappingState::kMapped) {
-    state::Mapping mapping;
-    mapping.shm_offset = offset;
-    mapping.len = len;
-    mapping.flags = writable ? state::kMapFlagReadWrite : 0;
-    mapping.state = state;
-    mapping.fd.kind = base::FdKind::kMemfd;
-    mapping.fd.size_bytes = file_bytes;
-    table.Insert(mapping);
-  }
+struct Table : state::FilledTable {
+  using FilledTable::FilledTable;
   Layout Draw(size_t max) const { return MakeLayout(table, kPage, max); }
-
-  state::BackingPool pool;
-  state::RegionTable table{pool};
 };
 
 // Offset, length, kind, mappings.

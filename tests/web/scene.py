@@ -1,5 +1,6 @@
 """Back-ends as an operator meets them: healthy, full, leaking, dangerous, gone; and a shmemd that looks at them."""
 
+import json
 import sys
 from pathlib import Path
 
@@ -67,6 +68,5 @@ class Scene(Stage):
         return address
 
     def states(self) -> dict[str, str]:
-        import json
         backends = json.loads(self.daemon.ctl("backends", "-o", "json"))["backends"]
         return {one["name"].removeprefix("backends/"): one["state"] for one in backends}
